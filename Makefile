@@ -1,0 +1,54 @@
+# PYTHON makes the environment and VENV is where it goes, for example:
+#   make test PYTHON=python3.13 VENV=.venv-3.13
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-once test test-unit lint simulate lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the environment in .venv; quick when nothing changed
+
+$(STAMP): requirements-dev.lock pyproject.toml .ci/check-python
+	@.ci/check-python "$(PYTHON)"
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -r requirements-dev.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## watch two mailboxes being kept in step, with no cloud account
+	@$(BIN)/tandem demo
+
+demo-once: setup
+	@$(BIN)/tandem demo --once
+
+test: lint ## lint, then every test, with the coverage of the engine
+	@$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term
+
+test-unit: setup
+	@$(BIN)/python -m pytest --numprocesses auto tests/unit
+
+lint: setup ## ruff, mypy and import-linter
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+simulate: setup ## run random people, faults and crashes against the whole product
+	@$(BIN)/tandem simulate
+
+lock: ## pin the dependencies of pyproject.toml anew (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: run 'pip install uv'"; exit 1; }
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --custom-compile-command "make lock" \
+	  pyproject.toml -o requirements.txt
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --custom-compile-command "make lock" \
+	  pyproject.toml --extra dev -c requirements.txt -o requirements-dev.lock
+
+clean: ## remove the environments and everything that was generated
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

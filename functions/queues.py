@@ -1,0 +1,37 @@
+"""The queue workers. A message that keeps failing ends in the queue's poison queue (host.json: maxDequeueCount)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import azure.functions as func
+
+from shared.wiring.product import get_product
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("poll")
+@blueprint.queue_trigger(arg_name="message", queue_name="poll", connection="AzureWebJobsStorage")
+def poll(message: func.QueueMessage) -> None:
+    """Look at a shard of pairs and enqueue those that differ."""
+    get_product().service.poll(_object(message))
+
+
+@blueprint.function_name("work")
+@blueprint.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
+def work(message: func.QueueMessage) -> None:
+    """Reconcile a (pair, kind)."""
+    get_product().service.work(_object(message))
+
+
+def _object(message: func.QueueMessage) -> dict[str, Any]:
+    """The message's JSON object; ValueError, without its text, when it is something else."""
+    try:
+        value = json.loads(message.get_body())
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(f"queue message {message.id} is not a JSON object; it goes to the poison queue")
+    return value

@@ -1,0 +1,1 @@
+"""Tandem on one machine: simulated vendors, a local Functions host, the simulation and the demo."""

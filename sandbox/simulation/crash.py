@@ -1,0 +1,129 @@
+"""Every crash point of small scenarios: killed before and after each outside call, with the effect in flight landing
+early, late or never, restarted at once and again after the longest request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sandbox.dingtalk import Switches as DingTalkSwitches
+from sandbox.microsoft import Switches as MicrosoftSwitches
+from sandbox.simulation.letters import letter
+from sandbox.simulation.oracle import Oracle
+from sandbox.simulation.stage import Stage
+from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
+from sandbox.truth import Mailbox
+
+QUIET = 900.0
+LONGEST = 120.0
+"""Longer than any request may take to land: time-out and grace."""
+LANDINGS = ("never", "early", "late")
+RESTARTS = (0.5, LONGEST)
+
+Act = Callable[[Stage, Oracle], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    scenario: str
+    number: int
+    landing: str
+    restart: float
+
+    def __str__(self) -> str:
+        return f"{self.scenario}: call {self.number}, effect {self.landing}, restarted after {self.restart:g} s"
+
+
+def _arrives(side: str) -> Act:
+    def act(stage: Stage, oracle: Oracle) -> None:
+        box = stage.mailboxes[side]
+        message_id, mime = letter("li.na@supplier.example", [box.address], 1, stage.world.now, attachment=b"%PDF-1.7")
+        oracle.arrived(side, message_id, False, False)
+        box.deliver(mime)
+
+    return act
+
+
+def _changes(side: str, field: str) -> Act:
+    def act(stage: Stage, oracle: Oracle) -> None:
+        box = stage.mailboxes[side]
+        (item,) = box.messages()
+        value: object = {"read": True, "flag": "flagged", "folder": "trash"}[field]
+        oracle.edited(side, item, field, value)
+        _set(box, item.id, field)
+
+    return act
+
+
+def _set(box: Mailbox, id: str, field: str) -> None:
+    if field == "read":
+        box.set_read(id, True)
+    elif field == "flag":
+        box.set_flag(id, "flagged")
+    else:
+        box.move(id, box.role("trash"))
+
+
+SCENARIOS: dict[str, tuple[Act, ...]] = {
+    "a message arrives in Outlook": (_arrives("outlook"),),
+    "a message arrives in DingTalk": (_arrives("dingtalk"),),
+    "a message is read in Outlook": (_arrives("outlook"), _changes("outlook", "read")),
+    "a message is flagged in DingTalk": (_arrives("outlook"), _changes("dingtalk", "flag")),
+    "a message is trashed in Outlook": (_arrives("dingtalk"), _changes("outlook", "folder")),
+    "a message is trashed in DingTalk": (_arrives("outlook"), _changes("dingtalk", "folder")),
+}
+"""Acts in order; the last one is what is watched, the ones before it are over when it begins."""
+
+
+class Play:
+    """One scenario, with or without a crash at one of its calls."""
+
+    def __init__(self, scenario: str, point: Point | None = None, seed: int = 1) -> None:
+        self.world = World(seed, self._fate)
+        self.stage = Stage(self.world, microsoft=MicrosoftSwitches(), dingtalk=DingTalkSwitches())
+        self.oracle = Oracle(self.stage.mailboxes, lambda: self.world.now - EPOCH)
+        self._acts, self._point = SCENARIOS[scenario], point
+        self._watching, self.calls = False, 0
+        if point is not None:
+            self.stage.restart = lambda: point.restart
+
+    def run(self) -> list[tuple[str, str]]:
+        """-> violations."""
+        self.world.run_until(EPOCH + 60.0)
+        for act in self._acts:
+            self._watching = act is self._acts[-1]
+            act(self.stage, self.oracle)
+            self.stage.push()
+            self.world.run_until(self.world.now + QUIET)
+        self._watching = False
+        effects = self.world.effects
+        self.world.run_until(self.world.now + QUIET)
+        if self.world.effects != effects:
+            self.oracle.fail("not quiet", f"{self.world.effects - effects} writes after everything was over")
+        self.oracle.check(self.stage.office.rows(), [])
+        return self.oracle.violations
+
+    def _fate(self, world: World, kind: Kind, name: str) -> Fate:
+        fate = calm(world, kind, name)
+        if not self._watching:
+            return fate
+        self.calls += 1
+        if self._point is not None and self.calls == self._point.number:
+            fate.crash = True
+            if self._point.landing == "never":
+                fate.effect_after = None
+            elif self._point.landing == "late":
+                fate.effect_after = 40.0 if kind == "effect" else 3.0
+        return fate
+
+
+def points(scenario: str, until: int | None = None) -> Iterator[Point]:
+    """Every point of a scenario: as many calls as it makes without a crash, times landings, times restarts."""
+    calm_play = Play(scenario)
+    violations = calm_play.run()
+    if violations:
+        raise AssertionError(f"{scenario} fails without any crash: {violations}")
+    for number in range(1, min(calm_play.calls, until or calm_play.calls) + 1):
+        for landing in LANDINGS:
+            for restart in RESTARTS:
+                yield Point(scenario, number, landing, restart)

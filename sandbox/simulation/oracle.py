@@ -1,0 +1,172 @@
+"""What must be true, told without any knowledge of the product: it sees what people do, when the product's writes were
+under way, both mailboxes, and the rows of the ledger as plain JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.truth import Mailbox, Stored
+
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Edit:
+    side: str
+    field: str
+    value: Any
+    at: float
+    superseded: bool = False
+
+
+@dataclass(slots=True)
+class Group:
+    """All messages of one identity: a Message-ID, sent or received. There should be one on each side."""
+
+    twins: bool = False
+    origin: Counter[str] = field(default_factory=Counter)
+    trashed: int = 0
+    edits: list[Edit] = field(default_factory=list)
+    history: list[str] = field(default_factory=list)
+
+
+class Oracle:
+    """`boxes` by side. `violations`: (invariant, what happened to the item, in words)."""
+
+    def __init__(self, boxes: dict[str, Mailbox], now: Any) -> None:
+        self._boxes, self._now = boxes, now
+        self.groups: dict[tuple[str, bool], Group] = {}
+        self.violations: list[tuple[str, str]] = []
+
+    def fail(self, invariant: str, text: str) -> None:
+        self.violations.append((invariant, text))
+
+    # ---- told by people
+    def arrived(self, side: str, message_id: str, sent: bool, twins: bool) -> None:
+        group = self.groups.setdefault((message_id, sent), Group())
+        group.twins = group.twins or twins
+        group.origin[side] += 1
+        group.history.append(f"{self._now():.1f} arrives on {side}")
+
+    def edited(self, side: str, item: Stored, field: str, value: Any) -> None:
+        """An edit supersedes earlier ones of its field that its author could see."""
+        group, old = self._group(side, item), self._shown(side, item, field)
+        for edit in group.edits:
+            if edit.field == field and (edit.side == side or edit.value == old):
+                edit.superseded = True
+        group.edits.append(Edit(side, field, value, self._now()))
+        group.trashed += value == "trash"
+        group.history.append(f"{self._now():.1f} {side} {field}: {old} -> {value}")
+
+    def _shown(self, side: str, item: Stored, field: str) -> Any:
+        return self.place(side, item) if field == "folder" else getattr(item, field)
+
+    def _group(self, side: str, item: Stored) -> Group:
+        received, sent = self.groups.get((item.message_id, False)), self.groups.get((item.message_id, True))
+        if received is None or sent is None:
+            group = received or sent
+            assert group is not None
+            return group
+        return sent if self._is_sent(side, item) else received
+
+    def _is_sent(self, side: str, item: Stored) -> bool:
+        """A mailbox may hold both the sent and the received copy of one mail; people leave those two where they are."""
+        return item.folder == self._boxes[side].role("sent")
+
+    def is_one_of_two(self, item: Stored) -> bool:
+        return (item.message_id, True) in self.groups and (item.message_id, False) in self.groups
+
+    def place(self, side: str, item: Stored) -> str:
+        box = self._boxes[side]
+        folder = next(f for f in box.folders() if f.id == item.folder)
+        return folder.role or folder.name
+
+    # ---- at the end
+    def check(self, rows: Rows, windows: list[tuple[str, float, float]]) -> None:
+        overwritten = self._overwritten(rows)
+        held: dict[str, dict[tuple[str, bool], list[Stored]]] = {}
+        for side, box in self._boxes.items():
+            held[side] = {}
+            for item in box.messages():
+                for identity, group in self.groups.items():
+                    if identity[0] == item.message_id and self._group(side, item) is group:
+                        held[side].setdefault(identity, []).append(item)
+        for identity, group in self.groups.items():
+            sides = {side: held[side].get(identity, []) for side in held}
+            self._check_group(identity, group, sides)
+            self._check_edits(identity, group, sides, overwritten, windows)
+        self._check_rows(rows)
+
+    def _check_group(self, identity: tuple[str, bool], group: Group, sides: dict[str, list[Stored]]) -> None:
+        story = f"{identity[0]} {'sent' if identity[1] else 'received'}; " + "; ".join(group.history)
+        live = {side: [i for i in items if self.place(side, i) != "trash"] for side, items in sides.items()}
+        story += f"; now { ({s: [self._state(s, i) for i in items] for s, items in sides.items()}) }"
+        for side, items in sides.items():
+            if not items:
+                self.fail("lost", f"{side}: {story}")
+            if len(live[side]) > 1 or (len(items) > 1 and not group.twins):
+                self.fail("doubled", f"{side}: {story}")
+            if not live[side] and not group.trashed:
+                self.fail("trashed by nobody", f"{side}: {story}")
+        states = {side: sorted(self._state(side, i) for i in live[side] or sides[side]) for side in sides}
+        one, two = states.values()
+        if one != two and not (group.twins and not (any(live.values()))):
+            self.fail("differs", story)
+
+    def _state(self, side: str, item: Stored) -> tuple[str, bool, str, tuple[tuple[str, str], ...]]:
+        return self.place(side, item), item.read, item.flag, tuple((a.name, a.sha256) for a in item.attachments)
+
+    def _check_edits(
+        self,
+        identity: tuple[str, bool],
+        group: Group,
+        sides: dict[str, list[Stored]],
+        overwritten: set[tuple[str, Any]],
+        windows: list[tuple[str, float, float]],
+    ) -> None:
+        """Nobody's edit is neither on both sides nor in the journal. An edit that fell between our read and our write,
+        at a vendor without a version check, can't be seen by anyone."""
+        for edit in group.edits:
+            if edit.superseded or (edit.field, edit.value) in overwritten:
+                continue
+            if all(any(self._shown(s, i, edit.field) == edit.value for i in items) for s, items in sides.items()):
+                continue
+            if any(side == edit.side and start - 4 <= edit.at <= end for side, start, end in windows):
+                continue
+            self.fail("edit lost", f"{identity[0]} {edit}; " + "; ".join(group.history))
+
+    def _check_rows(self, rows: Rows) -> None:
+        for key, value in rows.items():
+            if key.startswith("i:"):
+                self.fail("open intent", f"{key} {value}")
+            if key[:2] in ("d:", "o:") and f"l:{value['link']}" not in rows:
+                self.fail("orphan", f"{key} points to no link")
+            if key.startswith("l:"):
+                self._check_link(value)
+        head = ""
+        entries = sorted((k for k in rows if k.startswith("j:")), key=lambda k: k.rsplit(":", 1)[1])
+        for key in entries:
+            if rows[key]["prev"] != head:
+                self.fail("journal", f"{key} does not follow the row before it")
+            head = hashlib.sha256(json.dumps(rows[key], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def _check_link(self, link: Mapping[str, Any]) -> None:
+        for side, box in self._boxes.items():
+            if link["gone"] != side and link[side]["id"] not in {m.id for m in box.messages()}:
+                self.fail("orphan", f"a link points to nothing on {side}")
+
+    def _overwritten(self, rows: Rows) -> set[tuple[str, Any]]:
+        """Field and value of everything that the journal says was overwritten; folders by their names."""
+        found: set[tuple[str, Any]] = set()
+        for key, row in rows.items():
+            if key.startswith("j:") and row["what"] == "overwritten":
+                detail = row["detail"]
+                found.update([(detail["field"], detail["value"])] if "field" in detail else detail.items())
+        names = {f.id: f.name for f in self._boxes["outlook"].folders()}
+        twins = {r["twin"]: names.get(r["id"]) for k, r in rows.items() if k.startswith("f:outlook:") and not r["role"]}
+        return {(field, twins.get(value) or value if field == "folder" else value) for field, value in found}

@@ -1,0 +1,1 @@
+"""The product. Nothing here imports azure.functions, functions or sandbox."""

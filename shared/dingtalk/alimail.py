@@ -1,0 +1,119 @@
+"""Alimail's open API v2 as JSON in and out: token, rate, typed errors, redirects. Knows no route.
+
+The order in which one request leaves: token, rate, permit, wire. A 401 renews the token once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
+
+from shared.dingtalk.bucket import Bucket
+from shared.dingtalk.errors import failure
+from shared.dingtalk.tokens import Tokens
+from shared.model.errors import OutcomeUnknown, TandemError, Throttled, Unavailable
+from shared.ports.replica import Permit
+from shared.ports.world import HttpRequest, HttpResponse, Transport, TransportError
+
+Json = Any
+
+REDIRECTS = (301, 302, 303, 307, 308)
+VENDOR_HOSTS = ".aliyuncs.com"
+TIMEOUT = 30.0
+SLOWEST = 100_000
+"""Bytes a second that a download is given time for."""
+
+
+class Alimail:
+    """One mail domain. `base_url` is without `/v2` (`https://alimail-cn.aliyuncs.com`); paths start with `/v2`.
+
+    Reads raise Unavailable, Throttled, NotPermitted, NotFound or Refused. Effects raise OutcomeUnknown instead of
+    Unavailable once they have left, and whatever `permit` raises."""
+
+    def __init__(self, transport: Transport, tokens: Tokens, bucket: Bucket, base_url: str) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._bucket = bucket
+        self._base = base_url.rstrip("/")
+
+    def get(self, what: str, path: str, query: Mapping[str, str] = {}) -> Json:
+        """`what` names the request in errors, without ids. Unknown parameters are ignored by the vendor, silently."""
+        url = self._base + path + ("?" + urlencode(query, quote_via=quote, safe="$,") if query else "")
+        return self._send(what, HttpRequest("GET", url, timeout=TIMEOUT))[1]
+
+    def post(self, what: str, path: str, body: Json, permit: Permit) -> Json:
+        """A request with an effect; {} when the answer is empty."""
+        headers = {"content-type": "application/json; charset=utf-8"}
+        content = json.dumps(body, ensure_ascii=False).encode()
+        request = HttpRequest("POST", self._base + path, headers, content, TIMEOUT, effect=True)
+        return self._send(what, request, permit)[1]
+
+    def download(self, what: str, path: str, size: int) -> bytes:
+        """The bytes of an attachment of about `size` bytes: `$value` names a stream by Location or `{location}`,
+        absolute or relative; the stream takes no token (Alimail: attachments)."""
+        headers, answer = self._send(what, HttpRequest("GET", self._base + path, timeout=TIMEOUT))
+        location = headers.get("location") or str(answer.get("location") or "")
+        url = urljoin(self._base + path, location)
+        if not location or not self._own(urlsplit(url)):
+            raise Unavailable(f"Alimail answered {what} with an address that is not its own", code="foreign_location")
+        return self._stream(what, HttpRequest("GET", url, timeout=TIMEOUT + size / SLOWEST))
+
+    def _own(self, url: SplitResult) -> bool:
+        """Only the provider's own hosts are followed, and never down to plain HTTP."""
+        base = urlsplit(self._base)
+        if (url.scheme, url.netloc) == (base.scheme, base.netloc):
+            return True
+        hosts = (base.hostname or "", url.hostname or "")
+        return url.scheme == "https" and url.port in (None, 443) and all(host.endswith(VENDOR_HOSTS) for host in hosts)
+
+    def _stream(self, what: str, request: HttpRequest) -> bytes:
+        self._bucket.take()
+        response = self._wire(what, request)
+        if response.status != 200:
+            raise failure(what, response.status, None, response.headers) or Unavailable(
+                f"Alimail answered {what} with status {response.status} instead of the content"
+            )
+        return response.body
+
+    def _send(self, what: str, request: HttpRequest, permit: Permit | None = None) -> tuple[Mapping[str, str], Json]:
+        """The headers and the JSON object of a successful answer ({} for an empty one or a redirect)."""
+        token = self._tokens.token()
+        response = self._once(what, request, token, permit)
+        if response.status == 401:
+            response = self._once(what, request, self._tokens.token(token), permit)
+        answer = {} if response.status in REDIRECTS else _parsed(response.body)
+        if error := failure(what, response.status, answer, response.headers, effect=request.effect):
+            if isinstance(error, Throttled):
+                self._bucket.hold(error.retry_after)
+            raise error
+        if not isinstance(answer, dict):
+            raise _unanswered(request.effect)(f"Alimail answered {what} without a JSON object", code="no_json")
+        return response.headers, answer
+
+    def _once(self, what: str, request: HttpRequest, token: str, permit: Permit | None) -> HttpResponse:
+        headers = {**request.headers, "authorization": f"bearer {token}", "accept": "application/json"}
+        self._bucket.take()
+        if permit is not None:
+            permit()
+        return self._wire(
+            what, HttpRequest(request.method, request.url, headers, request.body, request.timeout, request.effect)
+        )
+
+    def _wire(self, what: str, request: HttpRequest) -> HttpResponse:
+        try:
+            return self._transport.send(request)
+        except TransportError as error:
+            raise _unanswered(request.effect)(f"Alimail gave no answer to {what}") from error
+
+
+def _unanswered(effect: bool) -> type[TandemError]:
+    return OutcomeUnknown if effect else Unavailable
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        return json.loads(body) if body.strip() else {}
+    except ValueError:
+        return None

@@ -1,0 +1,254 @@
+"""IMAP, the one door through which DingTalk takes original bytes with their dates (Alimail: IMAP).
+
+A thin layer over imapclient whose bytes go through the MailStream port. Of the vendor's commands only LOGIN, LIST,
+STATUS, SELECT, APPEND and UID FETCH are used: COPY moves there, SEARCH by header is refused, and EXAMINE is not
+documented. Names go out in modified UTF-7; raw ones make the server drop the connection.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
+from imapclient.response_parser import parse_fetch_response
+
+from shared.dingtalk.names import Listed
+from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, Unavailable
+from shared.ports.replica import Permit
+from shared.ports.world import MailStream, MailStreams, TransportError
+
+T = TypeVar("T")
+
+PIECE = 1 << 20
+TIMEOUT = 30.0
+FULL = re.compile(r"quota|\bfull\b", re.IGNORECASE)
+"""What a refusal for want of room says: RFC 5530's OVERQUOTA, or words; no code of the vendor's is known."""
+
+_APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a mailbox: what comes after it has `uid` or a higher one, while `validity` stays the same."""
+
+    validity: int
+    uid: int
+
+    def __str__(self) -> str:
+        return f"{self.validity}:{self.uid}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position | None:
+        validity, _, uid = text.partition(":")
+        return cls(int(validity), int(uid)) if validity.isdecimal() and uid.isdecimal() else None
+
+
+class ImapDoor:
+    """One mailbox; one connection, kept and used again, made anew when it has died. `lock` guards it among threads.
+
+    Every method raises Unavailable, or NoClientPassword: accounts lock, so a refused login is the last one that this
+    object tries."""
+
+    def __init__(
+        self,
+        streams: MailStreams,
+        host: str,
+        port: int,
+        tls: bool,
+        user: str,
+        password: str,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self._streams = streams
+        self._address = (host, port, tls)
+        self._login = (user, password)
+        self._lock = lock or nullcontext()
+        self._refused = not (password and password.isascii() and password.isprintable())
+        self._client: _Client | None = None
+        self._positions: dict[str, Position] = {}
+
+    def mailboxes(self) -> list[Listed]:
+        """LIST, as the server shows it now."""
+        rows = self._run(lambda client: client.list_folders())
+        return [
+            Listed(frozenset(_text(mark).lower() for mark in marks), _text(delimiter), name)
+            for marks, delimiter, name in rows
+        ]
+
+    def position(self, name: str) -> Position:
+        """A position that everything appended from now on comes after. Asked for once per connection and mailbox: an
+        older one only shows more."""
+        if name not in self._positions or self._client is None:
+            status = self._run(lambda client: client.folder_status(name, ("UIDNEXT", "UIDVALIDITY")))
+            if not {b"UIDNEXT", b"UIDVALIDITY"} <= status.keys():
+                raise Unavailable("the IMAP server gave no UIDNEXT or UIDVALIDITY", code="imap_status")
+            self._positions[name] = Position(status[b"UIDVALIDITY"], status[b"UIDNEXT"])
+        return self._positions[name]
+
+    def append(self, name: str, mime: bytes, *, read: bool, received: float, permit: Permit) -> None:
+        """Put `mime` there with its INTERNALDATE. `permit` is called right before the command leaves. The server
+        waits for the message until it has said go (no LITERAL+), so up to then a lost connection has done nothing.
+
+        Raises MailboxFull or Refused (nothing done), OutcomeUnknown once the message was under way."""
+        flags = ("\\Seen",) if read else ()
+        date = datetime.fromtimestamp(int(received), UTC)
+
+        def append(client: _Client) -> bytes:
+            permit()
+            return client.append(name, mime, flags, date)  # type: ignore[no-any-return]
+
+        if match := _APPENDUID.search(self._run(append) or b""):
+            self._positions[name] = Position(int(match[1]), int(match[2]) + 1)
+
+    def since(self, name: str, position: Position, headers: Sequence[str]) -> list[bytes]:
+        """The named header lines of every message after `position`; none when the mailbox has been made anew."""
+
+        def fetch(client: _Client) -> list[bytes]:
+            if client.select_folder(name).get(b"UIDVALIDITY") != position.validity:
+                return []
+            asked = f"(UID BODY.PEEK[HEADER.FIELDS ({' '.join(headers)})])"
+            rows = client.uid_fetch(f"{position.uid}:*", asked)
+            shown = [value for uid, row in rows.items() if uid >= position.uid for value in row.values()]
+            return [value for value in shown if isinstance(value, bytes)]
+
+        return self._run(fetch)
+
+    def close(self) -> None:
+        """End the connection; the next call makes a new one."""
+        with self._lock:
+            if self._client is not None:
+                with suppress(TransportError, IMAPClientError):
+                    self._client.logout()
+                self._drop()
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        self._positions.clear()
+        if client is not None:
+            with suppress(TransportError):
+                client.shutdown()
+
+    def _run(self, call: Callable[[_Client], T]) -> T:
+        with self._lock:
+            reused = self._client is not None
+            try:
+                return self._once(call)
+            except Unavailable:
+                if not reused:
+                    raise
+            return self._once(call)
+
+    def _once(self, call: Callable[[_Client], T]) -> T:
+        client = self._client = self._client or self._connected()
+        client.begin()
+        try:
+            return call(client)
+        except (TransportError, IMAPClientAbortError, ProtocolError):
+            underway = client.underway
+            self._drop()
+            raise (OutcomeUnknown if underway else Unavailable)("the IMAP connection was lost") from None
+        except IMAPClientError as error:
+            refusal = MailboxFull if FULL.search(str(error)) else Refused
+            raise refusal("the IMAP server refused a command", code="imap_no") from None
+
+    def _connected(self) -> _Client:
+        if self._refused:
+            raise NoClientPassword("DingTalk's client password is missing or refused: enter a new one", code="login")
+        host, port, tls = self._address
+        try:
+            stream = self._streams.connect(host, port, tls=tls, timeout=TIMEOUT)
+        except TransportError as error:
+            raise Unavailable("no IMAP connection could be made") from error
+        self._positions.clear()
+        try:
+            return self._logged_in(stream)
+        except BaseException:
+            stream.close()
+            raise
+
+    def _logged_in(self, stream: MailStream) -> _Client:
+        try:
+            client = _Client(stream)
+            client.login(*self._login)
+        except LoginError as error:
+            if isinstance(error.__context__, IMAPClientAbortError):
+                raise Unavailable("the IMAP connection was lost during the login") from None
+            self._refused = True
+            raise NoClientPassword("DingTalk refused the client password: enter a new one", code="login") from None
+        except (TransportError, IMAPClientError):
+            raise Unavailable("the IMAP connection was lost before the login") from None
+        return client
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else value or ""
+
+
+class _Wire(imaplib.IMAP4):
+    """imaplib's protocol over a MailStream. `underway`: bytes of a message have left."""
+
+    def __init__(self, stream: MailStream) -> None:
+        self._stream = stream
+        self._message: bytes | None = None
+        self.underway = False
+        super().__init__()
+
+    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
+        """The stream is connected already."""
+
+    def read(self, size: int) -> bytes:
+        return self._stream.read(size)
+
+    def readline(self) -> bytes:
+        return self._stream.readline()
+
+    def send(self, data: Any) -> None:
+        self.underway = self.underway or data is self._message
+        for start in range(0, len(data), PIECE):
+            self._stream.write(data[start : start + PIECE])
+
+    def shutdown(self) -> None:
+        self._stream.close()
+
+    def append(self, mailbox: str | None, flags: str | None, date_time: Any, message: Any) -> tuple[str, list[Any]]:
+        """As imaplib's, without its rewriting of line ends."""
+        self.literal = self._message = message
+        status, data = self._simple_command("APPEND", mailbox, flags, date_time)
+        return status, data
+
+    def begin(self) -> None:
+        """A new command: nothing of it has left."""
+        self._message, self.underway = None, False
+
+
+class _Client(IMAPClient):  # type: ignore[misc]
+    def __init__(self, stream: MailStream) -> None:
+        self._stream = stream
+        super().__init__("", port=0, ssl=False)
+        self._imap.debug = 0  # imapclient would hand every line, subjects included, to a logger
+
+    def _create_IMAP4(self) -> _Wire:
+        return _Wire(self._stream)
+
+    def _set_read_timeout(self) -> None:
+        """The stream has its own."""
+
+    def begin(self) -> None:
+        self._imap.begin()
+
+    @property
+    def underway(self) -> bool:
+        return bool(self._imap.underway)
+
+    def uid_fetch(self, uids: str, asked: str) -> dict[int, dict[bytes, Any]]:
+        """As `fetch`, for a range without an end, which imapclient's own doesn't take."""
+        status, data = self._imap.uid("FETCH", uids, asked)
+        self._checkok("fetch", status, data)
+        return dict(parse_fetch_response([part for part in data if part], False, True))

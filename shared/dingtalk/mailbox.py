@@ -1,0 +1,116 @@
+"""One Alimail mailbox: the routes that Tandem uses, and no other parameter than the vendor documents.
+
+Nothing here sends: of the vendor's write routes only state, tags and moves are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from shared.dingtalk.alimail import Alimail
+from shared.dingtalk.folders import Counted, walk
+from shared.dingtalk.mapping import stamp
+from shared.model.errors import NotFound, NotPermitted, Unavailable
+from shared.ports.replica import Permit
+from shared.ports.world import Executor
+
+Json = Any
+T = TypeVar("T")
+
+PAGE = 100
+"""Messages a page; the vendor takes no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Received dates, epoch seconds, both ends included."""
+
+    start: float
+    end: float
+
+
+class Mailbox:
+    """Raises what Alimail raises; a folder or message that isn't there is NotFound, a mailbox that isn't there
+    NotPermitted: with it nothing can be said about any message."""
+
+    def __init__(self, alimail: Alimail, user: str, executor: Executor) -> None:
+        self._alimail = alimail
+        self._executor = executor
+        self._path = f"/v2/users/{quote(user, safe='@')}"
+
+    def tree(self) -> tuple[Counted, ...]:
+        """All folders with their counters: one request for the top and one for each folder with children."""
+        return walk(self._children)
+
+    def _children(self, parents: Sequence[str | None]) -> list[list[Json]]:
+        levels = self._executor.map([partial(self._folders, parent) for parent in parents])
+        return [known(level) for level in levels]
+
+    def _folders(self, parent: str | None) -> list[Json]:
+        try:
+            query = {} if parent is None else {"folderId": parent}
+            answer = self._alimail.get("the folder list", f"{self._path}/mailFolders", query)
+        except NotFound as error:
+            if parent is not None:
+                return []
+            raise NotPermitted("Alimail has no such mailbox", code=error.code) from error
+        return list(answer.get("folders") or ())
+
+    def pages(self, folder: str, select: str, window: Window | None = None) -> Iterator[list[Json]]:
+        """Pages of a folder, newest first. The cursor is a position, so rows may come twice while mail arrives."""
+        path = f"{self._path}/mailFolders/{quote(folder, safe='')}/messages"
+        query = {"cursor": "", "size": str(PAGE), "isAscending": "false", "$select": select}
+        if window is not None:
+            query |= {"startTime": stamp(window.start), "endTime": stamp(window.end)}
+        while True:
+            answer = self._alimail.get("a page of a folder", path, query)
+            yield list(answer.get("messages") or ())
+            query["cursor"] = str(answer.get("nextCursor") or "")
+            if not answer.get("hasMore") or not query["cursor"]:
+                return
+
+    def rows(self, folder: str, select: str, window: Window | None, pages: int) -> list[Json]:
+        """The rows of at most so many pages, each id once."""
+        rows = (row for page in islice(self.pages(folder, select, window), pages) for row in page)
+        return list({str(row["id"]): row for row in rows}.values())
+
+    def message(self, id: str, select: str) -> Json:
+        answer = self._alimail.get("a message", self._message(id), {"$select": select})
+        message = answer.get("message")
+        if not isinstance(message, dict):
+            raise Unavailable("Alimail answered a read without a message", code="no_message")
+        return message
+
+    def attachments(self, id: str) -> list[Json]:
+        answer = self._alimail.get("an attachment list", self._message(id) + "/attachments")
+        return list(answer.get("attachments") or ())
+
+    def content(self, id: str, attachment: str, size: int) -> bytes:
+        path = f"{self._message(id)}/attachments/{quote(attachment, safe='')}/$value"
+        return self._alimail.download("an attachment", path, size)
+
+    def update(self, id: str, action: str, tags: Sequence[str], permit: Permit) -> None:
+        """`action`: markRead, markUnread, addTags, removeTags."""
+        body: dict[str, Json] = {"ids": [id], "action": action}
+        if tags:
+            body["tags"] = list(tags)
+        self._alimail.post("a change of state", f"{self._path}/messages/batchUpdate", body, permit)
+
+    def move(self, id: str, folder: str, permit: Permit) -> None:
+        body = {"ids": [id], "destinationFolderId": folder}
+        self._alimail.post("a move", f"{self._path}/messages/move", body, permit)
+
+    def _message(self, id: str) -> str:
+        return f"{self._path}/messages/{quote(id, safe='')}"
+
+
+def known(result: T | Exception) -> T:
+    """What a call of Executor.map gave; its exception is raised."""
+    if isinstance(result, Exception):
+        raise result
+    return result

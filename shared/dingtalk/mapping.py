@@ -1,0 +1,185 @@
+"""Alimail's JSON to records. Pure.
+
+Members may be missing or null, `size` a number or a numeric string, Message-IDs with or without <>, `replyTo` a list
+or one object (Alimail: semantics). There is no version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from shared.dingtalk.folders import DRAFTS
+from shared.dingtalk.mime import (
+    CALENDAR_TYPES,
+    INVITE_NAME,
+    INVITE_TYPE,
+    KEY_HEADER,
+    RECEIPT_HEADERS,
+    without_method,
+)
+from shared.model.mail import Address, Attachment, Item, Message, Row
+from shared.model.words import Flag
+
+Json = Any
+
+ROW = "id,folderId,isRead,tags,receivedDateTime,internetMessageId"
+LISTED = ROW + ",internetMessageHeaders,size"
+ITEM = LISTED + ",subject,from,sender,toRecipients,ccRecipients,isReadReceiptRequested"
+WHOLE = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,hasAttachments,body"
+"""What is asked for by $select: Alimail shows only a small default set without it."""
+
+FLAGGED_TAG, COMPLETE_TAG, IMPORTANT_TAG = "1", "2", "11"
+"""Alimail: well-known tag ids: red flag, green tick, star."""
+
+FLAG_TAGS: dict[Flag, str] = {"flagged": FLAGGED_TAG, "complete": COMPLETE_TAG}
+
+TAG_STEPS: dict[tuple[Flag, Flag], tuple[tuple[str, tuple[str, ...]], ...]] = {
+    ("none", "flagged"): (("addTags", (FLAGGED_TAG,)),),
+    ("none", "complete"): (("addTags", (COMPLETE_TAG,)),),
+    ("flagged", "complete"): (("addTags", (COMPLETE_TAG,)), ("removeTags", (FLAGGED_TAG,))),
+    ("flagged", "none"): (("removeTags", (FLAGGED_TAG,)),),
+    ("complete", "flagged"): (("addTags", (FLAGGED_TAG,)), ("removeTags", (COMPLETE_TAG,))),
+    ("complete", "none"): (("removeTags", (FLAGGED_TAG, COMPLETE_TAG)),),
+}
+"""From one flag to another, in an order that shows either the old one or the new one in between, never none."""
+
+IMPORTANCE: dict[str, Literal["low", "normal", "high"]] = {"PRY_LOW": "low", "PRY_HIGH": "high"}
+
+
+def row(json: Json) -> Row:
+    return Row(
+        id=str(json["id"]),
+        folder=str(json.get("folderId") or ""),
+        read=bool(json.get("isRead")),
+        flag=flag(json.get("tags")),
+        received=_received(json),
+        message_id=_message_id(json.get("internetMessageId")),
+    )
+
+
+def item(json: Json) -> Item:
+    shown = row(json)
+    headers = _headers(json)
+    asks = any(name.lower() in headers for name in RECEIPT_HEADERS)
+    return Item(
+        id=shown.id,
+        folder=shown.folder,
+        read=shown.read,
+        flag=shown.flag,
+        received=shown.received,
+        message_id=shown.message_id,
+        subject=str(json.get("subject") or ""),
+        sender=_bare(json.get("from")) or _bare(json.get("sender")),
+        recipients=tuple(
+            filter(None, (_bare(one) for name in ("toRecipients", "ccRecipients") for one in json.get(name) or ()))
+        ),
+        size=_size(json.get("size")),
+        key=headers.get(KEY_HEADER.lower(), ""),
+        draft=shown.folder == DRAFTS,
+        wants_receipt=bool(json.get("isReadReceiptRequested")) or asks,
+    )
+
+
+def key(json: Json) -> str | None:
+    """Our key as a listing shows it; None when the listing shows no headers, "" when there is none among them."""
+    return _headers(json).get(KEY_HEADER.lower(), "") if json.get("internetMessageHeaders") else None
+
+
+def message(json: Json, attachments: Sequence[Attachment]) -> Message:
+    headers, body = _headers(json), json.get("body") or {}
+    important = IMPORTANT_TAG in _tags(json.get("tags"))
+    return Message(
+        message_id=_message_id(json.get("internetMessageId")),
+        subject=str(json.get("subject") or ""),
+        sender=_address(json.get("sender")),
+        from_=_address(json.get("from")) or _address(json.get("sender")),
+        to=_addresses(json.get("toRecipients")),
+        cc=_addresses(json.get("ccRecipients")),
+        bcc=_addresses(json.get("bccRecipients")),
+        reply_to=_addresses(json.get("replyTo")),
+        sent=epoch(json.get("sentDateTime")),
+        received=_received(json),
+        in_reply_to=headers.get("in-reply-to", ""),
+        references=headers.get("references", ""),
+        text=str(body.get("bodyText") or ""),
+        html=str(body.get("bodyHtml") or ""),
+        attachments=tuple(attachments),
+        importance="high" if important else IMPORTANCE.get(str(json.get("priority")), "normal"),
+    )
+
+
+def attachment(json: Json, content: bytes) -> Attachment:
+    """The type stands in `extHeaders`, else in `contentType`. What invites becomes a file that doesn't."""
+    extra = {str(name).lower(): value for name, value in (json.get("extHeaders") or {}).items()}
+    kind = str(extra.get("content-type") or json.get("contentType") or "application/octet-stream")
+    kind = kind.partition(";")[0].strip().lower()
+    if kind in CALENDAR_TYPES:
+        return Attachment(INVITE_NAME, INVITE_TYPE, without_method(content))
+    return Attachment(
+        name=str(json.get("name") or "attachment"),
+        content_type=kind,
+        content=content,
+        inline=bool(json.get("isInline")),
+        content_id=str(json.get("contentId") or "").strip("<> "),
+    )
+
+
+def flag(tags: Json) -> Flag:
+    shown = _tags(tags)
+    return "complete" if COMPLETE_TAG in shown else "flagged" if FLAGGED_TAG in shown else "none"
+
+
+def epoch(text: Json) -> float | None:
+    """Epoch seconds of Alimail's UTC ISO-8601 time, None when there is none."""
+    try:
+        moment = datetime.fromisoformat(str(text or ""))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def stamp(seconds: float) -> str:
+    """Epoch seconds as Alimail wants them, whole seconds: `2024-10-01T00:00:00Z`."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _received(json: Json) -> float:
+    return epoch(json.get("receivedDateTime")) or epoch(json.get("sentDateTime")) or 0.0
+
+
+def _message_id(text: Json) -> str:
+    return str(text or "").strip().removeprefix("<").removesuffix(">").strip()
+
+
+def _headers(json: Json) -> Mapping[str, str]:
+    """By lower-case name; of a header that is shown as a list, the first value."""
+    shown = json.get("internetMessageHeaders") or {}
+    values = {
+        str(name).lower(): value[0] if isinstance(value, list) and value else value for name, value in shown.items()
+    }
+    return {name: str(value).strip() for name, value in values.items() if value}
+
+
+def _tags(tags: Json) -> frozenset[str]:
+    return frozenset(str(tag) for tag in tags or ())
+
+
+def _size(value: Json) -> int | None:
+    return int(value) if str(value or "").isdecimal() else None
+
+
+def _address(json: Json) -> Address | None:
+    email = str((json or {}).get("email") or "").strip()
+    return Address(str(json.get("name") or ""), email) if email else None
+
+
+def _addresses(json: Json) -> tuple[Address, ...]:
+    many = json if isinstance(json, list) else [json]
+    return tuple(address for one in many if (address := _address(one)))
+
+
+def _bare(json: Json) -> str:
+    address = _address(json)
+    return address.address.lower() if address else ""

@@ -1,0 +1,256 @@
+"""The DingTalk side of mail: Alimail for reading and state, IMAP for putting messages there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+from shared.dingtalk import mapping, poll
+from shared.dingtalk.alimail import Alimail
+from shared.dingtalk.imap import ImapDoor, Position
+from shared.dingtalk.mailbox import Mailbox, known
+from shared.dingtalk.mime import KEY_HEADER, prepare
+from shared.dingtalk.names import Listed, mailbox_name
+from shared.dingtalk.poll import Counters, Cursor
+from shared.dingtalk.search import Search, Wanted
+from shared.model.errors import (
+    LeaseLost,
+    NoClientPassword,
+    NotFound,
+    NotPermitted,
+    OutcomeUnknown,
+    Refused,
+    TandemError,
+    Throttled,
+    TooLarge,
+    Unavailable,
+)
+from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
+from shared.model.words import DINGTALK, Flag, Side
+from shared.ports.replica import Permit
+from shared.ports.world import Executor
+
+Json = Any
+
+LARGEST = 3_900_000
+"""Bytes that a message may have as encoded, attachments in base64: what one request of the other side takes."""
+
+
+class DingTalkMail:
+    """One mailbox. `imap` is None without a client password: then nothing can be created here, all else goes on.
+    `turn` is the number of the present poll; it decides which quiet folders are looked at."""
+
+    side: Side = DINGTALK
+
+    def __init__(
+        self, alimail: Alimail, imap: ImapDoor | None, user: str, executor: Executor, turn: Callable[[], int]
+    ) -> None:
+        self._mailbox = Mailbox(alimail, user, executor)
+        self._search = Search(self._mailbox, executor)
+        self._imap = imap
+        self._executor = executor
+        self._turn = turn
+        self._tree: tuple[Folder, ...] = ()
+        self._listed: tuple[tuple[Folder, ...], list[Listed]] | None = None
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def observe(
+        self, ids: Sequence[str] = (), cursors: Mapping[str, str] = {}, collections: Sequence[str] | None = ()
+    ) -> Observed:
+        """One request per id. `collections` None is a poll (see poll.py), else the first page of each folder named.
+
+        Pages prove nothing about what they don't show, so `complete` and `removed` are always empty."""
+        items = self._items(ids)
+        if collections is None:
+            counted = self._mailbox.tree()
+            self._tree = tuple(one.folder for one in counted)
+            counters = {one.folder.id: (one.total, one.unread) for one in counted}
+            kept = {id: text for id, text in cursors.items() if id in counters}
+            rows, moved = self._look(poll.due(counted, kept, self._turn()), kept, counters)
+            return Observed(items, Changes(rows, folders=self._tree, cursors=moved))
+        rows, moved = self._look(list(dict.fromkeys(collections)), cursors, {})
+        return Observed(items, Changes(rows, cursors=moved))
+
+    def _items(self, ids: Sequence[str]) -> dict[str, Item | None]:
+        wanted = list(dict.fromkeys(ids))
+        answers = self._executor.map([partial(self._mailbox.message, id, mapping.ITEM) for id in wanted])
+        items: dict[str, Item | None] = {}
+        for id, answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, NotFound):
+                items[id] = None
+            elif isinstance(answer, NotPermitted) or not isinstance(answer, TandemError):
+                items[id] = mapping.item(known(answer))
+        return items
+
+    def _look(
+        self, folders: Sequence[str], cursors: Mapping[str, str], counters: Mapping[str, Counters]
+    ) -> tuple[tuple[Row, ...], dict[str, str]]:
+        """Rows that are news, and all cursors. A folder that can't be read now keeps its cursor, so that the next poll
+        sees the same difference; one that isn't there loses it."""
+        moved, news = dict(cursors), dict[str, Row]()
+        last = {id: Cursor.load(cursors.get(id)) for id in folders}
+        answers = self._executor.map([partial(self._pages, id, last[id]) for id in folders])
+        for id, answer in zip(folders, answers, strict=True):
+            if isinstance(answer, NotFound):
+                moved.pop(id, None)
+            elif not isinstance(answer, Unavailable | Throttled):
+                rows, cursor = poll.looked(known(answer), last[id], counters.get(id))
+                moved[id] = cursor.dump()
+                news |= {row.id: row for row in rows}
+        return tuple(news.values()), moved
+
+    def _pages(self, folder: str, cursor: Cursor | None) -> list[list[Row]]:
+        pages: list[list[Row]] = []
+        for page in self._mailbox.pages(folder, mapping.ROW):
+            pages.append([mapping.row(row) for row in page])
+            if len(pages) == poll.DEEPEST or not poll.goes_on(pages[-1], cursor):
+                break
+        return pages
+
+    def fetch(self, id: str) -> Message:
+        """The message as the REST door gives it, without original bytes. Refused when attachments are there that it
+        doesn't show: a message never crosses without its attachments."""
+        shown = self._mailbox.message(id, mapping.WHOLE)
+        text = mapping.message(shown, ())
+        try:
+            listed = self._mailbox.attachments(id) if shown.get("hasAttachments") or "cid:" in text.html else []
+            if shown.get("hasAttachments") and not listed:
+                raise Refused(f"message {id} has attachments that Alimail doesn't list", code="attachments_hidden")
+            sizes = [int(one.get("size") or 0) for one in listed]
+            _bound(id, text, sizes)
+            calls = [
+                partial(self._mailbox.content, id, str(one["id"]), size)
+                for one, size in zip(listed, sizes, strict=True)
+            ]
+            contents = [known(content) for content in self._executor.map(calls)]
+        except NotFound as error:
+            raise Unavailable(f"an attachment of message {id} isn't there (any more)", code=error.code) from error
+        _bound(id, text, [len(content) for content in contents])
+        attachments = [mapping.attachment(one, content) for one, content in zip(listed, contents, strict=True)]
+        return mapping.message(shown, attachments)
+
+    def find(self, trace: Trace) -> Found:
+        """In `trace.folder` first, then in all others but the drafts, until it is found. After a create the newest
+        pages count too, since the server may not have kept the date. A copy that IMAP shows and the REST door doesn't
+        yet is `pending`."""
+        wanted = Wanted(trace.key, trace.message_id, trace.received, ours=bool(trace.mark))
+        items = self._search.inside([trace.folder], wanted) or self._search.inside(self._others(trace.folder), wanted)
+        return Found(items, pending=not items and self._is_pending(trace))
+
+    def _others(self, folder: str) -> list[str]:
+        self._walk()
+        return [one.id for one in self._tree if one.role != "drafts" and one.id != folder]
+
+    def _is_pending(self, trace: Trace) -> bool:
+        position = Position.parse(trace.mark)
+        if self._imap is None or position is None:
+            return False
+        try:
+            headers = self._imap.since(self._name(self._imap, trace.folder), position, (KEY_HEADER, "Message-ID"))
+        except (NoClientPassword, Refused):
+            return False
+        sought = (trace.key or trace.message_id).encode()
+        return any(sought in lines for lines in headers)
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def mark(self, folder: str) -> str:
+        """`UIDVALIDITY:UIDNEXT` of the folder."""
+        door = self._door()
+        return str(door.position(self._name(door, folder)))
+
+    def create(
+        self, message: Message, *, folder: str, read: bool, flag: Flag, key: str, mark: str, permit: Permit
+    ) -> Created:
+        """APPEND the original bytes (ValueError without them), find the id by the key in a listing, then set the flag.
+        What goes wrong after the APPEND is left to the next look: the copy is there."""
+        door = self._door()
+        if message.mime is None:
+            raise ValueError("a copy in DingTalk is made from the original bytes, and this message has none")
+        if len(message.mime) > LARGEST:
+            raise TooLarge(f"the message has {len(message.mime)} bytes, {LARGEST} can be carried", code="size")
+        mime = prepare(message.mime, key)
+        try:
+            door.append(self._name(door, folder), mime, read=read, received=message.received, permit=permit)
+        except Refused:
+            self._listed = None  # the mailbox may have been renamed
+            raise
+        row = self._shown(folder, Wanted(key, message.message_id, message.received, ours=True))
+        if row is None:
+            return Created(None)
+        if row.flag == flag:
+            return Created(row.id, listed=row.read == read)
+        with suppress(Refused, Unavailable, OutcomeUnknown):
+            _in_turn(self._flag_steps(row.id, row.flag, flag, permit))
+        return Created(row.id)
+
+    def _shown(self, folder: str, wanted: Wanted) -> Row | None:
+        try:
+            return self._search.created(folder, wanted)
+        except TandemError:
+            return None
+
+    def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
+        """One request for `read`, one or two for `flag`, one for `folder` and one read after it: whether a moved
+        message keeps its id is the tenant's affair. Once a first request is done, a refusal of a later one leaves the
+        outcome of the whole unknown."""
+        steps: list[Callable[[], None]] = []
+        if "read" in changes:
+            action = "markRead" if changes["read"] else "markUnread"
+            steps.append(partial(self._mailbox.update, item.id, action, (), permit))
+        if "flag" in changes:
+            steps += self._flag_steps(item.id, item.flag, cast(Flag, changes["flag"]), permit)
+        if "folder" in changes:
+            steps.append(partial(self._mailbox.move, item.id, str(changes["folder"]), permit))
+        _in_turn(steps)
+        return self._id_after_move(item.id) if "folder" in changes else item.id
+
+    def _flag_steps(self, id: str, was: Flag, flag: Flag, permit: Permit) -> list[Callable[[], None]]:
+        steps = mapping.TAG_STEPS.get((was, flag), ())
+        return [partial(self._mailbox.update, id, action, tags, permit) for action, tags in steps]
+
+    def _id_after_move(self, id: str) -> str | None:
+        try:
+            self._mailbox.message(id, "id")
+        except TandemError:
+            return None
+        return id
+
+    # ------------------------------------------------------------------------------------------------------- folders
+
+    def _walk(self) -> None:
+        self._tree = tuple(one.folder for one in self._mailbox.tree())
+
+    def _door(self) -> ImapDoor:
+        if self._imap is None:
+            raise NoClientPassword("without a client password nothing can be put into DingTalk", code="login")
+        return self._imap
+
+    def _name(self, door: ImapDoor, folder: str) -> str:
+        """The folder's IMAP name. LIST is asked again only when the tree has changed since."""
+        if all(one.id != folder for one in self._tree):
+            self._walk()
+        if self._listed is None or self._listed[0] != self._tree:
+            self._listed = (self._tree, door.mailboxes())
+        return mailbox_name(folder, *self._listed)
+
+
+def _in_turn(steps: Sequence[Callable[[], None]]) -> None:
+    for done, step in enumerate(steps):
+        try:
+            step()
+        except (LeaseLost, OutcomeUnknown):
+            raise
+        except TandemError as error:
+            if not done:
+                raise
+            raise OutcomeUnknown(f"a write stopped after {done} of its requests", code=error.code) from error
+
+
+def _bound(id: str, message: Message, sizes: Sequence[int]) -> None:
+    encoded = len(message.text.encode()) + len(message.html.encode()) + sum((size + 2) // 3 * 4 for size in sizes)
+    if encoded > LARGEST:
+        raise TooLarge(f"message {id} has {encoded} bytes as encoded, {LARGEST} can be carried", code="size")

@@ -1,0 +1,1 @@
+"""Records, pairs, links and plans: frozen data, no I/O."""

@@ -1,0 +1,29 @@
+"""A pair: one person's DingTalk account and Outlook mailbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.model.words import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """`id` is opaque and appears in logs; `name`, `outlook` and `dingtalk` (mail addresses) never do. `since`: epoch
+    seconds; an unlinked message received earlier is never copied. Aliases are further own addresses per side."""
+
+    id: str
+    name: str
+    outlook: str
+    dingtalk: str
+    since: float
+    union_id: str = ""
+    outlook_aliases: tuple[str, ...] = ()
+    dingtalk_aliases: tuple[str, ...] = ()
+    paused: bool = False
+
+    def addresses(self, side: Side) -> frozenset[str]:
+        own, aliases = (
+            (self.outlook, self.outlook_aliases) if side == "outlook" else (self.dingtalk, self.dingtalk_aliases)
+        )
+        return frozenset(address.lower() for address in (own, *aliases))

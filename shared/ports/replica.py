@@ -1,0 +1,72 @@
+"""One side of one kind of one pair: where records are read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from shared.model.mail import Changes, Created, Found, Item, Message, Observed, Row, Trace
+from shared.model.words import Flag, Side
+
+Permit = Callable[[], None]
+"""Called as the last thing before each request that has an effect leaves; raises LeaseLost to stop it."""
+
+ALL: None = None
+"""All collections, where `observe` takes a list of them."""
+
+
+class Replica(Protocol):
+    """A mailbox as the engine sees it.
+
+    Every method may raise Unavailable, Throttled or NotPermitted; those with an effect also OutcomeUnknown, Refused
+    and whatever `permit` raises. Ids and folder ids are the vendor's and are opaque."""
+
+    side: Side
+
+    def observe(
+        self, ids: Sequence[str] = (), cursors: Mapping[str, str] = {}, collections: Sequence[str] | None = ()
+    ) -> Observed:
+        """Read messages by id, and what changed in `collections` (folder ids; None = all of them and the folder tree)
+        since `cursors`, in as few requests as the vendor allows. A collection without a cursor, or whose cursor has
+        expired, is listed wholly and named in `complete`. An id that is not found maps to None."""
+        ...
+
+    def fetch(self, id: str) -> Message:
+        """The whole message. NotFound; TooLarge when it is over what this version carries."""
+        ...
+
+    def mark(self, folder: str) -> str:
+        """A position in `folder` taken before a create, by which `find` sees what came after it ("" if not needed)."""
+        ...
+
+    def create(
+        self, message: Message, *, folder: str, read: bool, flag: Flag, key: str, mark: str, permit: Permit
+    ) -> Created:
+        """Put a copy of `message` there, with its dates, state and our key; nothing is sent to anyone."""
+        ...
+
+    def find(self, trace: Trace) -> Found:
+        """Look everywhere, trash included, for messages that carry the key, or, without one, the Message-ID."""
+        ...
+
+    def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
+        """Set `read` (bool) and `flag`, then move to `folder` (vendor's id), as far as named in `changes`, planned on
+        `item` as read. Returns the id that the message has afterwards, None when it is not known."""
+        ...
+
+
+class Subscriptions(Protocol):
+    """Push from a vendor that has it."""
+
+    def create(self, url: str, client_state: str) -> tuple[str, float]:
+        """-> subscription id, expiry (epoch seconds)."""
+        ...
+
+    def renew(self, subscription: str) -> float:
+        """-> the new expiry. NotFound when the vendor no longer knows it."""
+        ...
+
+    def delete(self, subscription: str) -> None: ...
+
+
+__all__ = ["ALL", "Changes", "Permit", "Replica", "Row", "Subscriptions"]

@@ -1,0 +1,87 @@
+"""The lease of a (pair, kind): only one worker reconciles at a time, and every commit is fenced by it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from shared.model.errors import Conflict, LeaseLost
+from shared.ports.state import Op, Table
+from shared.sync.rows import DIRTY, LEASE
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The row `lease` as held. `head` and `entries` are the journal's last hash and length; `links` counts live links;
+    `wake` is when a delayed message for this partition becomes visible (0: none is under way)."""
+
+    holder: str
+    epoch: int
+    expiry: float
+    head: str = ""
+    entries: int = 0
+    links: int = 0
+    wake: float = 0.0
+    etag: str = ""
+
+
+class Leases:
+    """Taking, keeping and giving back the lease of one partition."""
+
+    def __init__(self, table: Table, partition: str, seconds: float) -> None:
+        self._table, self._partition, self._seconds = table, partition, seconds
+
+    def take(self, holder: str) -> Lease | None:
+        """None when somebody else has it; its expiry is then told by `expiry`."""
+        entity = self._table.get(self._partition, [LEASE]).get(LEASE)
+        now = self._table.now()
+        if entity is None:
+            return self._put(Lease(holder, 1, now + self._seconds), "")
+        old = Lease(**{**entity.value, "etag": entity.etag})
+        if old.expiry > now:
+            return None
+        return self._put(replace(old, holder=holder, epoch=old.epoch + 1, expiry=now + self._seconds), old.etag)
+
+    def _put(self, lease: Lease, if_match: str) -> Lease | None:
+        try:
+            return self.commit(replace(lease, etag=if_match), [])
+        except LeaseLost:
+            return None
+
+    def expiry(self) -> float:
+        entity = self._table.get(self._partition, [LEASE]).get(LEASE)
+        return float(entity.value["expiry"]) if entity else 0.0
+
+    def commit(self, lease: Lease, ops: list[Op]) -> Lease:
+        """One transaction that merges the lease row with If-Match and renews it. LeaseLost: nothing was written."""
+        renewed = replace(lease, expiry=self._table.now() + self._seconds)
+        value = {name: field for name, field in asdict(renewed).items() if name != "etag"}
+        try:
+            etags = self._table.transact(self._partition, [Op("put", LEASE, value, lease.etag), *ops])
+        except Conflict as exc:
+            raise LeaseLost("another worker holds the lease; nothing was committed") from exc
+        return replace(renewed, etag=etags[LEASE])
+
+    def release(self, lease: Lease) -> None:
+        """Give it back if it is still ours, whatever its row's last version; silent if it isn't."""
+        entity = self._table.get(self._partition, [LEASE]).get(LEASE)
+        if entity is None or entity.value["holder"] != lease.holder:
+            return
+        value = {**entity.value, "holder": "", "expiry": 0.0, "wake": lease.wake}
+        try:
+            self._table.transact(self._partition, [Op("put", LEASE, value, entity.etag)])
+        except Conflict:
+            return
+
+    def set_dirty(self) -> bool:
+        """-> whether this call turned it from clear to set."""
+        try:
+            self._table.transact(self._partition, [Op("put", DIRTY, {}, "")])
+        except Conflict:
+            return False
+        return True
+
+    def clear_dirty(self) -> None:
+        self._table.transact(self._partition, [Op("delete", DIRTY)])
+
+    def is_dirty(self) -> bool:
+        return DIRTY in self._table.get(self._partition, [DIRTY])

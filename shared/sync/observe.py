@@ -1,0 +1,183 @@
+"""Observing: which ids to look at, and what a read by id says of each side of a link.
+
+Streams and listings say which ids to look at; what is there is said only by a read by id in this run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.model.errors import Unavailable
+from shared.model.links import End, Link
+from shared.model.mail import Changes, Item, Trace
+from shared.model.plans import Observation
+from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
+from shared.sync.plan import observe
+from shared.sync.run import Run, found_again
+
+SLOWEST = 3600.0
+"""The longest pause between two reads of an item that is not found and that nobody said was removed."""
+
+
+def take(run: Run, side: Side, changes: Changes) -> None:
+    """Remember what a stream showed. An id that one round shows both present and removed is read."""
+    if changes.folders is not None:
+        run.folders.update(side, changes.folders, run.identity, run.session)
+    run.listed[side].update({row.id: row for row in changes.rows})
+    run.removed[side].update(id for _, id in changes.removed)
+    if changes.complete:
+        _take_absences(run, side, changes)
+
+
+def _take_absences(run: Run, side: Side, changes: Changes) -> None:
+    """A folder was listed wholly: an item of ours that should be in it and was not shown is as good as said removed."""
+    keys = {run.folders.key(side, folder) for folder in changes.complete}
+    shown = {row.id for row in changes.rows}
+    for link in run.session.links():
+        id = link.end(side).id
+        if link.base["folder"] in keys and id not in shown and link.gone != side:
+            run.removed[side].add(id)
+
+
+def touched(run: Run, due: Iterable[str]) -> list[Link]:
+    """The links that something was said about, or that are due, in a stable order."""
+    ids = [(side, id) for side in SIDES for id in sorted({*run.listed[side], *run.removed[side], *run.hinted[side]})]
+    run.session.prefetch_items(ids)
+    found = [run.session.link_of(side, id) for side, id in ids]
+    found += [run.session.link(row[2:]) for row in due if row.startswith("l:")]
+    return list({link.key: link for link in found if link}.values())
+
+
+def prefetch(run: Run, links: Iterable[Link]) -> None:
+    """Read in one go what `look` will ask for."""
+    now = run.now()
+    for side in SIDES:
+        run.prefetch(side, [link.end(side).id for link in links if _must_read(run, link, side, now)])
+
+
+def _must_read(run: Run, link: Link, side: Side, now: float) -> bool:
+    end = link.end(side)
+    if link.gone == side:
+        return False
+    due = end.due is not None and end.due <= now
+    row = run.listed[side].get(end.id)
+    differs = row is not None and run.state(side, row) != link.base
+    return due or differs or end.id in run.removed[side] or end.id in run.hinted[side]
+
+
+def look(run: Run, link: Link, side: Side, force: bool = False) -> Observation:
+    """What one side of a link shows. Unavailable when it has to be read and can't be."""
+    if link.gone == side:
+        return Observation("gone", link.base)
+    link = _sighted(run, link, side)
+    end = link.end(side)
+    if not force and not _must_read(run, link, side, run.now()):
+        if end.id in run.listed[side]:
+            if end.due is not None and end.missed is None:
+                run.session.put_link(link.with_end(side, replace(end, due=None)))
+            return Observation("kept", link.base)
+        return Observation("unknown", link.base)
+    item = run.read(side, end.id)
+    if item is None:
+        return absent(run, link, side)
+    state = run.state(side, item)
+    done = state == link.base
+    if end.due is not None or end.missed is not None or end.said:
+        run.session.put_link(link.with_end(side, found_again(end, None if done else end.due)))
+    return observe(link.base, state)
+
+
+def _sighted(run: Run, link: Link, side: Side) -> Link:
+    """Set `seen` and `said` from what this side's own stream shows in this round."""
+    end = link.end(side)
+    removed = end.id in run.removed[side]
+    shown = end.id in run.listed[side] or removed or (side == DINGTALK and end.id in run.hinted[side])
+    fresh = replace(end, seen=end.seen or shown, said=end.said or removed)
+    return run.session.put_link(link.with_end(side, fresh)) if fresh != end else link
+
+
+def absent(run: Run, link: Link, side: Side) -> Observation:
+    """A read by id said "not found"."""
+    if side == DINGTALK:
+        moved = find_moved(run, link)
+        if moved is not None:
+            return observe(link.base, run.state(DINGTALK, moved))
+    link = run.session.link(link.key) or link
+    end, now = link.end(side), run.now()
+    first = end.missed if end.missed is not None else now
+    if now - first < run.policy.reread:
+        return _again(run, link, side, replace(end, missed=first), first + run.policy.reread)
+    if side == OUTLOOK and end.said:
+        return Observation("gone", link.base)
+    if side == OUTLOOK and not end.seen:
+        if now - link.written < run.policy.unborn:
+            return _again(run, link, side, replace(end, missed=first), link.written + run.policy.unborn)
+        return _unborn(run, link)
+    return _again(run, link, side, replace(end, missed=first), now + min(SLOWEST, now - first))
+
+
+def _again(run: Run, link: Link, side: Side, end: End, due: float) -> Observation:
+    """Nothing is known yet. A due time is pushed back only here: by back-off."""
+    run.session.put_link(link.with_end(side, replace(end, due=due)))
+    return Observation("unknown", link.base)
+
+
+def _unborn(run: Run, link: Link) -> Observation:
+    """Nowhere by id; nowhere by key and identity either? Found elsewhere, it is the same item."""
+    source = run.read(link_source(link), link.end(link_source(link)).id)
+    if source is not None:
+        side = other(link_source(link))
+        folder = run.folders.id(side, str(link.base["folder"])) or ""
+        found = run.replicas[side].find(Trace(link.key, source.message_id, source.received, folder))
+        for item in found.items:
+            if run.session.link_of(side, item.id) is None:
+                run.remember(side, {item.id: item})
+                run.session.put_link(link.with_end(side, End(item.id, key=item.key)))
+                return observe(link.base, run.state(side, item))
+    return Observation("unborn", link.base)
+
+
+def link_source(link: Link) -> Side:
+    """The side that holds the original of our copy."""
+    return other(link.copy) if link.copy else OUTLOOK
+
+
+def find_moved(run: Run, link: Link) -> Item | None:
+    """After a move a DingTalk message may have another id: one that is unlinked, has the same identity and carries the
+    same key (or none, if the lost one had none) is the same message."""
+    trace = _trace_of(run, link)
+    if trace is None:
+        return None
+    for item in run.replicas[DINGTALK].find(trace).items:
+        if item.key == link.dingtalk.key and run.identity.mid(item) == link.mid and _is_free(run, item):
+            run.remember(DINGTALK, {item.id: item})
+            adopt_moved(run, link, item)
+            return item
+    return None
+
+
+def _is_free(run: Run, item: Item) -> bool:
+    taken = run.session.link_of(DINGTALK, item.id)
+    return taken is None and not any(i.target == item.id for i in run.session.intents.values())
+
+
+def adopt_moved(run: Run, link: Link, item: Item) -> Link:
+    link = run.session.link(link.key) or link
+    run.session.drop_waiting(DINGTALK, item.id)
+    run.note(link, "moved", DINGTALK)
+    return run.session.put_link(link.with_end(DINGTALK, End(item.id, key=item.key)))
+
+
+def _trace_of(run: Run, link: Link) -> Trace | None:
+    """What the lost message can be found by, read from its twin."""
+    if link.gone == OUTLOOK:
+        return None
+    try:
+        twin = run.read(OUTLOOK, link.outlook.id)
+    except Unavailable:
+        return None
+    if twin is None:
+        return None
+    folder = run.folders.id(DINGTALK, str(link.base["folder"])) or ""
+    return Trace("", twin.message_id, twin.received, folder)

@@ -1,0 +1,266 @@
+"""One run: lease, settle, observe, plan, guard, intents, effects, commit, cursors; again while there is news."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from shared.model.errors import Conflict, Unavailable
+from shared.model.links import Intent, Link
+from shared.model.plans import (
+    Agree,
+    Close,
+    CreateAgain,
+    LinkView,
+    MarkGone,
+    Observation,
+    Overwritten,
+    Step,
+    Write,
+)
+from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
+from shared.ports.state import Entity, Op, Table
+from shared.sync.brake import Brake
+from shared.sync.effects import carry_out
+from shared.sync.lease import Leases
+from shared.sync.match import plan_create, plan_unlinked
+from shared.sync.observe import look, prefetch, take, touched
+from shared.sync.plan import plan_link
+from shared.sync.postpone import postpone
+from shared.sync.rows import HINT, after, cursor_row
+from shared.sync.run import Run
+from shared.sync.settle import settle
+
+Cursors = Mapping[str, str]
+
+
+class Reconcile:
+    """Brings the two sides of one pair together as far as it can in one run."""
+
+    def __init__(self, run: Run, leases: Leases, table: Table, partition: str) -> None:
+        self._run, self._leases, self._table, self._partition = run, leases, table, partition
+        self._cursors: dict[Side, dict[str, str]] = {side: {} for side in SIDES}
+        self._brake = Brake()
+
+    def work(self, polled: Cursors) -> None:
+        """Rounds until nothing new is known or the time is up. `polled`: DingTalk cursors whose news already stand as
+        hints."""
+        run = self._run
+        deadline = run.clock.monotonic() + run.policy.budget
+        if polled:
+            self._cursors[DINGTALK].update(polled)
+        while True:
+            due = self._round(deadline)
+            fresh = set(run.session.due(run.now())) - due
+            if run.stopped is not None:
+                raise run.stopped
+            if run.clock.monotonic() > deadline or not (fresh or self._leases.is_dirty()):
+                return
+
+    def _round(self, deadline: float) -> set[str]:
+        run = self._run
+        run.new_round()
+        settle(run)
+        self._leases.clear_dirty()
+        hints = self._hints()
+        due = set(run.session.due(run.now()))
+        self._collect(hints, due)
+        links = touched(run, sorted(due))
+        prefetch(run, links)
+        plan_unlinked(run, sorted(due))
+        for link in links:
+            self._plan(link.key)
+        run.session.commit()
+        carry_out(run, self._brake, deadline)
+        for side in SIDES:
+            for collection, cursor in self._cursors[side].items():
+                run.session.put_cursor(side, collection, cursor)
+            self._cursors[side].clear()
+        run.session.commit()
+        self._drop(hints)
+        return due
+
+    # ---- collecting
+    def _hints(self) -> list[Entity]:
+        return list(self._table.scan(self._partition, HINT, after(HINT)))
+
+    def _drop(self, hints: list[Entity]) -> None:
+        """A hint goes only if nobody renewed it meanwhile, and if what it names was dealt with or written down."""
+        for hint in hints:
+            side, _, id = hint.key[len(HINT) :].partition(":")
+            if (side, id) not in self._run.kept_hints:
+                try:
+                    self._table.transact(self._partition, [Op("delete", hint.key, if_match=hint.etag)])
+                except Conflict:
+                    continue
+
+    def _collect(self, hints: list[Entity], due: set[str]) -> None:
+        """Ids from both streams and hints. The ids that are sure to be read go with the streams in one request."""
+        run, whole = self._run, set[str]()
+        for hint in hints:
+            side, _, id = hint.key[len(HINT) :].partition(":")
+            if id:
+                run.hinted[side].add(id)  # type: ignore[index]
+            else:
+                whole.add(side)
+        for side in SIDES:
+            if side in whole or not run.folders.knows(side):
+                self._stream(side, None, due)
+        if OUTLOOK not in whole and run.hinted[OUTLOOK]:
+            self._stream(OUTLOOK, self._folders_of_hints(), due)
+            self._unknown_folders()
+
+    def _folders_of_hints(self) -> list[str]:
+        """Where the named messages are by their links; a new one is most likely in the inbox."""
+        run, folders = self._run, dict[str, None]()
+        run.session.prefetch_items((OUTLOOK, id) for id in sorted(run.hinted[OUTLOOK]))
+        for id in sorted(run.hinted[OUTLOOK]):
+            link = run.session.link_of(OUTLOOK, id)
+            folder = run.folders.id(OUTLOOK, str(link.base["folder"]) if link else "inbox")
+            if folder is not None:
+                folders[folder] = None
+        return list(folders)
+
+    def _unknown_folders(self) -> None:
+        """Messages turned out to be elsewhere: the streams of those folders too, and the tree if one is new."""
+        run = self._run
+        items = [run.peek(OUTLOOK, id) for id in sorted(run.hinted[OUTLOOK])]
+        places = {item.folder for item in items if item is not None} - set(self._cursors[OUTLOOK])
+        if any(run.folders.get(OUTLOOK, place) is None for place in places):
+            self._stream(OUTLOOK, None, set())
+        elif places:
+            self._stream(OUTLOOK, sorted(p for p in places if p in set(run.folders.ids(OUTLOOK))), set())
+
+    def _stream(self, side: Side, collections: list[str] | None, due: set[str]) -> None:
+        run = self._run
+        known = run.folders.ids(side) if collections is None else collections
+        run.session.prefetch(cursor_row(side, c) for c in known)
+        cursors = {c: str(v["cursor"]) for c in known if (v := run.session.value(cursor_row(side, c)))}
+        ids = sorted(run.hinted[side]) if side == OUTLOOK else []
+        observed = run.replicas[side].observe(ids, cursors, collections)
+        run.remember(side, observed.items)
+        take(run, side, observed.changes)
+        self._cursors[side].update(observed.changes.cursors or {})
+
+    # ---- planning
+    def _plan(self, key: str) -> None:
+        run, link = self._run, self._run.session.link(key)
+        if link is None:
+            return
+        if run.busy(key):
+            until = max((i.settle_after for i in run.session.intents.values() if i.key == key), default=0.0)
+            run.recheck(link, SIDES, max(until, run.now() + run.policy.busy))
+            return
+        try:
+            seen = self._look(link)
+        except Unavailable:
+            run.recheck(link, SIDES, run.now() + run.policy.retry)
+            return
+        link = run.session.link(key) or link
+        view = LinkView(link.key, link.base, link.gone, frozenset(link.unsure))
+        steps = plan_link(view, seen, run.policy.preferences)
+        if link.waits and not steps:
+            link = run.session.put_link(replace(link, waits="", tries=0))
+        try:
+            for step in steps:
+                self._apply(step)
+        except Unavailable:
+            run.recheck(link, SIDES, run.now() + run.policy.retry)
+
+    def _look(self, link: Link) -> dict[Side, Observation]:
+        """Both sides; if one changed, the other is read too."""
+        run, key = self._run, link.key
+        seen = {side: look(run, run.session.link(key) or link, side) for side in SIDES}
+        for side in SIDES:
+            changed = seen[other(side)].word not in ("kept", "unknown")
+            if seen[side].word == "unknown" and changed and link.gone != other(side):
+                seen[side] = look(run, run.session.link(key) or link, side, force=True)
+        return seen
+
+    def _apply(self, step: Step) -> None:
+        """May raise Unavailable."""
+        APPLY[type(step)](self, step)
+
+    def _agree(self, step: Agree) -> None:
+        link = self._link(step.link)
+        unsure = tuple(name for name in link.unsure if name not in step.values)
+        self._run.session.put_link(replace(link, base={**link.base, **step.values}, unsure=unsure))
+
+    def _overwritten(self, step: Overwritten) -> None:
+        self._run.note(self._link(step.link), "overwritten", step.side, field=step.field, value=step.value)
+
+    def _mark_gone(self, step: MarkGone) -> None:
+        link = self._link(step.link)
+        end = replace(link.end(step.side), due=None)
+        self._run.session.put_link(replace(link, gone=step.side, base=dict(step.base)).with_end(step.side, end))
+        self._run.note(link, "gone", step.side)
+
+    def _close(self, step: Close) -> None:
+        link = self._link(step.link)
+        self._run.session.close_link(link)
+        self._run.note(link, "closed")
+
+    def _create_again(self, step: CreateAgain) -> None:
+        """Once; the next time the item is shown as vanished after the copy."""
+        run, link = self._run, self._link(step.link)
+        source = run.read(other(step.side), link.end(other(step.side)).id)
+        if source is None or link.made > 1:
+            run.session.put_link(replace(link, waits="vanished_after_copy" if source else ""))
+            run.recheck(link, SIDES, run.now() + run.policy.waits)
+            return
+        plan_create(run, other(step.side), source, link.key)
+
+    def _write(self, step: Write) -> None:
+        run, link = self._run, self._link(step.link)
+        changes = self._harmless(link, step)
+        if not changes:
+            self._run.rest(self._link(step.link))
+            return
+        target = link.end(step.side).id
+        intent = Intent(
+            link.key,
+            "write",
+            step.side,
+            link.mid,
+            link.sent,
+            target=target,
+            want=changes,
+            state={name: step.before[name] for name in changes},
+            because=step.because is not None,
+        )
+        if "folder" in changes and run.folders.id(step.side, str(changes["folder"])) is None:
+            rest = {name: value for name, value in changes.items() if name != "folder"}
+            postpone(run, intent, "folder", run.policy.waits)
+            if not rest:
+                return
+            intent = replace(intent, want=rest, state={name: step.before[name] for name in rest})
+        run.todo[intent.id] = intent
+
+    def _harmless(self, link: Link, step: Write) -> dict[str, str | bool]:
+        """Leave out what might send a receipt: marking read, and trashing unread, a message that asks for one."""
+        changes = dict(step.changes)
+        item = self._run.read(step.side, link.end(step.side).id)
+        if item is None or not item.wants_receipt:
+            return changes
+        if changes.get("read") is True:
+            del changes["read"]
+        if changes.get("folder") == "trash" and not item.read and self._run.policy.may_send_not_read:
+            del changes["folder"]
+        if changes != step.changes:
+            self._run.session.put_link(replace(self._link(step.link), waits="receipt"))
+        return changes
+
+    def _link(self, key: str) -> Link:
+        link = self._run.session.link(key)
+        assert link is not None
+        return link
+
+
+APPLY: dict[type, Callable[..., None]] = {
+    Agree: Reconcile._agree,
+    Overwritten: Reconcile._overwritten,
+    MarkGone: Reconcile._mark_gone,
+    Close: Reconcile._close,
+    CreateAgain: Reconcile._create_again,
+    Write: Reconcile._write,
+}

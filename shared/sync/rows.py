@@ -1,0 +1,80 @@
+"""Records of the ledger as JSON objects and back, and the names of their rows.
+
+| row | holds |
+|---|---|
+| `lease` | holder, epoch, expiry, head of the journal, number of links, next wake |
+| `dirty` | set by whoever found the lease taken |
+| `l:<key>` | a link; `d:<id>` and `o:<id>` point to it |
+| `u:<side>:<id>` | an item without a link that waits |
+| `m:<hash>` | links and waiting items by identity |
+| `i:<id>` | an open intent |
+| `t:<time>:<row>` | an intent, link or waiting item that is due then |
+| `h:<side>:<id>` | a hint, written without the lease; an empty id means the whole side |
+| `f:<side>:<id>` | a folder: its key, role and the hash of its path |
+| `c:<side>:<collection>` | a cursor |
+| `j:<time>:<n>` | the journal |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from shared.model.links import End, Intent, Link, Waiting
+from shared.model.words import Side
+
+Json = Mapping[str, Any]
+
+LEASE, DIRTY = "lease", "dirty"
+LINK, INTENT, DUE, HINT, FOLDER, JOURNAL = "l:", "i:", "t:", "h:", "f:", "j:"
+
+
+def after(prefix: str) -> str:
+    """The end of the range of keys that start with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def pointer(side: Side, id: str) -> str:
+    return f"{side[0]}:{id}"
+
+
+def waiting_row(side: Side, id: str) -> str:
+    return f"u:{side}:{id}"
+
+
+def hint_row(side: Side, id: str) -> str:
+    return f"{HINT}{side}:{id}"
+
+
+def cursor_row(side: Side, collection: str) -> str:
+    return f"c:{side}:{collection}"
+
+
+def identity_row(mid: str) -> str:
+    return f"m:{mid}"
+
+
+def due_row(due: float, row: str) -> str:
+    return f"{DUE}{due:014.3f}:{row}"
+
+
+def link_to_json(link: Link) -> dict[str, Any]:
+    return asdict(link)
+
+
+def link_of_json(value: Json) -> Link:
+    ends = {side: End(**value[side]) for side in ("dingtalk", "outlook")}
+    return Link(**{**value, **ends, "unsure": tuple(value["unsure"])})
+
+
+def intent_of_json(value: Json) -> Intent:
+    return Intent(**value)
+
+
+def waiting_of_json(value: Json) -> Waiting:
+    return Waiting(**value)
+
+
+def to_json(record: Link | Intent | Waiting) -> dict[str, Any]:
+    return asdict(record)

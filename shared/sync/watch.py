@@ -1,0 +1,38 @@
+"""Looking at the side without push: what differs from what the ledger says, told without taking the lease."""
+
+from __future__ import annotations
+
+from shared.model.mail import Changes, Row
+from shared.model.words import Side
+from shared.ports.state import Table
+from shared.sync.folders import FolderMap
+from shared.sync.rows import LINK, pointer, waiting_row
+
+DAY = 86400.0
+
+
+def differing(
+    table: Table, partition: str, side: Side, folders: FolderMap, changes: Changes, since: float
+) -> list[str]:
+    """Ids among the rows that a run has to look at: linked and not as the base says, or unlinked and not waiting where
+    they stand. An unlinked message that is older than the pair is nobody's business."""
+    rows = {row.id: row for row in changes.rows}
+    names = [name for id in rows for name in (pointer(side, id), waiting_row(side, id))]
+    found = table.get(partition, names)
+    keys = {id: f"{LINK}{found[name].value['link']}" for id in rows if (name := pointer(side, id)) in found}
+    links = table.get(partition, list(keys.values()))
+    ids: list[str] = []
+    for id, row in rows.items():
+        if id in keys:
+            link = links.get(keys[id])
+            news = link is None or _differs(row, side, folders, link.value["base"])
+        else:
+            waits = found.get(waiting_row(side, id))
+            news = row.received >= since - DAY and (waits is None or waits.value["folder"] != row.folder)
+        if news:
+            ids.append(id)
+    return ids
+
+
+def _differs(row: Row, side: Side, folders: FolderMap, base: dict[str, object]) -> bool:
+    return {"read": row.read, "flag": row.flag, "folder": folders.key(side, row.folder)} != base

@@ -1,0 +1,1 @@
+"""Builds the product: which adapter stands behind which port, as the settings say."""

@@ -1,0 +1,229 @@
+"""The real world behind the ports of `shared.ports.world`."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import secrets
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from shared.ports.world import HttpRequest, HttpResponse, TransportError
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
+MAX_BODY = 64 << 20
+"""Bytes of an answer, once unpacked, and of an IMAP literal."""
+MAX_LINE = 1 << 20
+"""Bytes of an IMAP line."""
+PIECE = 1 << 16
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds))
+
+
+class SystemRandom:
+    def uniform(self) -> float:
+        return secrets.SystemRandom().random()
+
+    def token(self) -> str:
+        return secrets.token_hex(16)
+
+
+class ThreadExecutor:
+    """At most `width` calls of one `map` at a time. Threads live as long as their `map`, so that calls may use the
+    executor themselves without waiting for each other's threads."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+
+    def map(self, calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        if len(calls) <= 1:
+            return [_outcome(call) for call in calls]
+        with ThreadPoolExecutor(min(self._width, len(calls))) as pool:
+            futures = [pool.submit(_outcome, call) for call in calls]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _outcome(call: Callable[[], T]) -> T | Exception:
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+class RequestsTransport:
+    """HTTP by requests; connections are kept. A request that isn't answered wholly within its timeout has failed.
+
+    Certificates are verified. Proxies and certificate authorities come from the environment, except for loopback;
+    passwords of a .netrc, cookies and redirects are ignored."""
+
+    def __init__(self, max_body: int = MAX_BODY) -> None:
+        self._max_body = max_body
+        self._idle: deque[requests.Session] = deque()
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        deadline = time.monotonic() + request.timeout
+        try:
+            with self._session() as session:
+                session.trust_env = not is_loopback(urlsplit(request.url).hostname or "")
+                with session.request(
+                    request.method,
+                    request.url,
+                    headers=dict(request.headers),
+                    data=_Upload(request.body, deadline) if request.body else None,
+                    timeout=(min(CONNECT_TIMEOUT, request.timeout), request.timeout),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    body = self._body(response, deadline)
+        except (OSError, HTTPError) as error:
+            raise TransportError(f"no complete answer: {type(error).__name__}") from None  # its text holds the URL
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpResponse(response.status_code, headers, body)
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for piece in response.iter_content(PIECE):
+            body += piece
+            if len(body) > self._max_body:
+                raise TransportError(f"an answer of more than {self._max_body} bytes")
+            _check(deadline)
+        return bytes(body)
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        """One for the caller alone (a session is not safe among threads), given back with its connections."""
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = _new_session()
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        self._idle.append(session)
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    session.headers["User-Agent"] = "Tandem"
+    session.auth = _as_it_is
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keeps requests from putting a .netrc's password in the place of our token."""
+    return request
+
+
+class _Upload(io.BytesIO):
+    """A body that stops when the time is up: what leaves later than the timeout might land after we looked for it."""
+
+    def __init__(self, body: bytes, deadline: float) -> None:
+        super().__init__(body)
+        self._deadline = deadline
+
+    def read(self, size: int | None = -1) -> bytes:
+        _check(self._deadline)
+        return super().read(size)
+
+
+def _check(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise TransportError("no complete answer in time")
+
+
+class SocketMailStreams:
+    """IMAP connections over TCP; certificates are verified."""
+
+    def connect(self, host: str, port: int, *, tls: bool, timeout: float) -> SocketMailStream:
+        """`timeout` bounds the making of the connection and each wait for bytes."""
+        with _translated():
+            connection = socket.create_connection((host, port), timeout)
+            try:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if tls:
+                    connection = self._context.wrap_socket(connection, server_hostname=host)
+                return SocketMailStream(connection)
+            except BaseException:
+                connection.close()
+                raise
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+
+class SocketMailStream:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = connection.makefile("rb")
+
+    def write(self, data: bytes) -> None:
+        with _translated():
+            self._connection.sendall(data)
+
+    def readline(self) -> bytes:
+        with _translated():
+            line = self._reader.readline(MAX_LINE)
+        if len(line) == MAX_LINE and not line.endswith(b"\n"):
+            raise TransportError(f"an IMAP line of more than {MAX_LINE} bytes")
+        return line
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_BODY:
+            raise TransportError(f"an IMAP literal of more than {MAX_BODY} bytes")
+        with _translated():
+            return self._reader.read(size)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._reader.close()
+        self._connection.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: the stream was closed
+        raise TransportError(f"the IMAP connection failed: {type(error).__name__}") from None
