@@ -111,7 +111,9 @@ def _headers(value: Any) -> tuple[tuple[str, str], ...]:
                 f"The internet message header name '{name}' should start with 'x-' or 'X-'.",
             )
         if len(text) > MAX_HEADER_VALUE:
-            raise GraphError(400, "InvalidInternetMessageHeader", "The value of an internet message header is too long.")
+            raise GraphError(
+                400, "InvalidInternetMessageHeader", "The value of an internet message header is too long."
+            )
     if len(headers) > MAX_HEADERS:
         raise GraphError(
             400,
@@ -152,14 +154,39 @@ _PARSERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 """Member -> field of Message (`body` stands for text and html) and how it is read."""
 
 ADVANCED_MEMBERS = frozenset(
-    "subject body toRecipients ccRecipients bccRecipients from sender replyTo internetMessageId "
-    "singleValueExtendedProperties multiValueExtendedProperties".split()
+    [
+        "subject",
+        "body",
+        "toRecipients",
+        "ccRecipients",
+        "bccRecipients",
+        "from",
+        "sender",
+        "replyTo",
+        "internetMessageId",
+        "singleValueExtendedProperties",
+        "multiValueExtendedProperties",
+    ]
 )
 """Of a message that isn't a draft these will need the role Mail-Advanced.ReadWrite.All."""
 
 _IGNORED = frozenset(
-    "id changeKey createdDateTime lastModifiedDateTime receivedDateTime sentDateTime hasAttachments bodyPreview "
-    "parentFolderId conversationId conversationIndex isDraft webLink uniqueBody".split()
+    [
+        "id",
+        "changeKey",
+        "createdDateTime",
+        "lastModifiedDateTime",
+        "receivedDateTime",
+        "sentDateTime",
+        "hasAttachments",
+        "bodyPreview",
+        "parentFolderId",
+        "conversationId",
+        "conversationIndex",
+        "isDraft",
+        "webLink",
+        "uniqueBody",
+    ]
 )
 """Read-only: accepted and not obeyed."""
 
@@ -189,7 +216,18 @@ def message_fields(store: Store, route: str, body: Mapping[str, Any]) -> dict[st
 
 # -------------------------------------------------------------------------------------------------------- attachments
 _ATTACHMENT_MEMBERS = frozenset(
-    "id name contentType contentBytes isInline contentId contentLocation size lastModifiedDateTime item".split()
+    [
+        "id",
+        "name",
+        "contentType",
+        "contentBytes",
+        "isInline",
+        "contentId",
+        "contentLocation",
+        "size",
+        "lastModifiedDateTime",
+        "item",
+    ]
 )
 
 
@@ -209,11 +247,11 @@ def attachment_of(store: Store, value: Any) -> Attachment:
             content_id=_text(item.get("contentId")),
         )
     if kind == "microsoft.graph.itemattachment":
-        return new_attachment(
-            store, name=_text(item.get("name")), content=_item(store, item.get("item")), kind="item"
-        )
+        return new_attachment(store, name=_text(item.get("name")), content=_item(store, item.get("item")), kind="item")
     raise GraphError(
-        400, "ErrorInvalidRequest", "An attachment needs an @odata.type: fileAttachment and itemAttachment are possible."
+        400,
+        "ErrorInvalidRequest",
+        "An attachment needs an @odata.type: fileAttachment and itemAttachment are possible.",
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from sandbox.microsoft.errors import GraphError, bad_body
 from sandbox.microsoft.store import Store
+from sandbox.microsoft.throttle import Throttle
 from sandbox.microsoft.world import World
 from sandbox.web import Request, Response
 
@@ -22,6 +23,16 @@ ANY: frozenset[str] = frozenset()
 ADVANCED = "Mail-Advanced.ReadWrite.All"
 
 
+class Gate(Protocol):
+    """The way for parts of a batch."""
+
+    throttle: Throttle
+
+    def mailbox_of(self, request: Request) -> str: ...
+    def dispatch(self, request: Request) -> Response: ...
+    def refusal(self, error: GraphError) -> Response: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """`route` is the template as counted, `args` what its placeholders stood for, `roles` those of the token."""
@@ -32,7 +43,7 @@ class Call:
     args: Mapping[str, str]
     roles: frozenset[str]
     store: Store | None
-    dispatch: Callable[[Request], Response]
+    gate: Gate
 
     @property
     def mailbox(self) -> Store:
@@ -125,9 +136,7 @@ class Routes:
                 return route, args
             others = others or args is not None
         if others:
-            raise GraphError(
-                405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
-            )
+            raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
         raise GraphError(404, "BadRequest", f"Resource not found for the segment '{_culprit(parts)}'.")
 
 

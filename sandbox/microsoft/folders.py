@@ -15,7 +15,9 @@ from sandbox.web import Response
 
 _LIST_OPTIONS = frozenset({"$top", "$skip", "$select", "$filter", "$count", "includeHiddenFolders"})
 _WRITABLE = {"displayName": str, "isHidden": bool}
-_READ_ONLY = frozenset("id parentFolderId childFolderCount totalItemCount unreadItemCount wellKnownName".split())
+_READ_ONLY = frozenset(
+    ["id", "parentFolderId", "childFolderCount", "totalItemCount", "unreadItemCount", "wellKnownName"]
+)
 
 
 def _context(call: Call, tail: str = "") -> dict[str, Any]:
@@ -68,7 +70,9 @@ def _members(call: Call, allowed: frozenset[str]) -> dict[str, Any]:
         if name in _READ_ONLY or (name in _WRITABLE and name not in allowed):
             call.world.ignore(call.route, name)
         elif name not in _WRITABLE or not isinstance(value, _WRITABLE[name]):
-            raise bad_body(f"The property '{name}' does not exist on type 'microsoft.graph.mailFolder' or is not valid.")
+            raise bad_body(
+                f"The property '{name}' does not exist on type 'microsoft.graph.mailFolder' or is not valid."
+            )
         else:
             found[name] = value
     return found

@@ -13,14 +13,27 @@ from sandbox.microsoft.world import World
 LAGGING = 0.4
 """Share of the changes that lag at all."""
 
+_MEMBERS = {
+    "read": "isRead",
+    "flag": "flag",
+    "importance": "importance",
+    "categories": "categories",
+    "inference": "inferenceClassification",
+    "subject": "subject",
+    "html": "body",
+    "text": "body",
+    "attachments": "hasAttachments",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a folder's log: this message came, changed or left here."""
+    """One line of a folder's log: this message came, changed or left here. `members`: what changed, by JSON name."""
 
     id: str
     default_id: str
     change: Change
+    members: frozenset[str] = frozenset()
 
 
 class Index:
@@ -77,7 +90,7 @@ class Index:
         if old is not None:
             self._take_out(old, moved)
         if new is not None:
-            self._put_in(new, moved)
+            self._put_in(old, new, moved)
 
     def _take_out(self, old: Message, moved: bool) -> None:
         del self._shown[old.id]
@@ -87,9 +100,17 @@ class Index:
             del self._by_folder[old.folder][old.id]
             self._logs[old.folder].append(Entry(old.id, old.default_id, "deleted"))
 
-    def _put_in(self, new: Message, moved: bool) -> None:
+    def _put_in(self, old: Message | None, new: Message, moved: bool) -> None:
         self._shown[new.id] = new
         self._sorted.pop(new.folder, None)
         self._unread[new.folder] += not new.read
         self._by_folder[new.folder][new.id] = new
-        self._logs[new.folder].append(Entry(new.id, new.default_id, "created" if moved else "updated"))
+        if old is None or moved:
+            entry = Entry(new.id, new.default_id, "created")
+        else:
+            entry = Entry(new.id, new.default_id, "updated", _changed(old, new))
+        self._logs[new.folder].append(entry)
+
+
+def _changed(old: Message, new: Message) -> frozenset[str]:
+    return frozenset(name for field, name in _MEMBERS.items() if getattr(old, field) != getattr(new, field))

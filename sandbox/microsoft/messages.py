@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.microsoft import names, properties
 from sandbox.microsoft.bodies import ADVANCED_MEMBERS, message_fields
-from sandbox.microsoft.calls import ADVANCED, WRITE, Call, Handler, Route
+from sandbox.microsoft.calls import ADVANCED, READ, WRITE, Call, Handler, Route
 from sandbox.microsoft.errors import GraphError, denied, not_found
 from sandbox.microsoft.mime import compose, parse
 from sandbox.microsoft.query import check_options, page, parse_filter, parse_order
@@ -44,27 +44,24 @@ def _listed(call: Call) -> Sequence[Message]:
     store = call.mailbox
     if "f" in call.args:
         return store.index.newest_first(store.folder(call.args["f"]).id)
-    found = [
+    return [
         message
         for folder in list(store.folders)
         if store.under(folder, names.ROOT)
         for message in store.index.folder(folder).values()
     ]
-    return sorted(found, key=lambda m: (-m.received, -m.serial))
 
 
 def list_messages(call: Call) -> Response:
     check_options(call, _LIST_OPTIONS)
     text = call.query.get("$filter")
     test, fields = parse_filter(text) if text else (lambda message: True, ())
+    oldest_first = parse_order(call.query.get("$orderby"), fields)
     found = [message for message in _listed(call) if test(message)]
-    if parse_order(call.query.get("$orderby"), fields):
-        found.reverse()
+    found.sort(key=lambda m: (m.received, m.serial), reverse=not oldest_first)
     view = View.of(call)
     context = f"{call.world.base_url}/$metadata#users('{call.args['u']}')/messages"
-    return Response.of_json(
-        200, page(call, found, lambda m: message_json(m, view), {"@odata.context": context})
-    )
+    return Response.of_json(200, page(call, found, lambda m: message_json(m, view), {"@odata.context": context}))
 
 
 def get_message(call: Call) -> Response:
@@ -74,7 +71,7 @@ def get_message(call: Call) -> Response:
 
 def get_mime(call: Call) -> Response:
     message = target(call, reading=True)
-    return Response(200, {"content-type": "text/plain"}, message.mime or compose(message))
+    return Response(200, {"content-type": "text/plain"}, compose(message) if message.mime is None else message.mime)
 
 
 # ----------------------------------------------------------------------------------------------------------- creating
@@ -215,10 +212,10 @@ def _translated(call: Call, text: str, immutable: bool) -> str:
 
 
 _BOTH: tuple[tuple[str, str, Handler, frozenset[str]], ...] = (
-    ("GET", "", get_message, frozenset()),
+    ("GET", "", get_message, READ),
     ("PATCH", "", patch_message, WRITE),
     ("DELETE", "", delete_message, WRITE),
-    ("GET", "/$value", get_mime, frozenset()),
+    ("GET", "/$value", get_mime, READ),
     ("POST", "/move", move_message, WRITE),
     ("POST", "/copy", copy_message, WRITE),
     ("POST", "/permanentDelete", purge_message, WRITE),
@@ -230,7 +227,7 @@ ROUTES = (
     Route("GET", "users/{u}/mailFolders/{f}/messages", list_messages),
     Route("POST", "users/{u}/mailFolders/{f}/messages", create_message, WRITE),
     *(
-        Route(method, f"users/{{u}}/{place}messages/{{m}}{tail}", handler, *([roles] if roles else []))
+        Route(method, f"users/{{u}}/{place}messages/{{m}}{tail}", handler, roles)
         for place in ("", "mailFolders/{f}/")
         for method, tail, handler, roles in _BOTH
     ),

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.errors import HeaderParseError
-from email.header import decode_header
-from email.message import EmailMessage, Message as Part
+from email.header import Header, decode_header
+from email.message import EmailMessage
+from email.message import Message as Part
 from email.parser import BytesParser
 from email.policy import SMTP, compat32
 from email.utils import format_datetime, formataddr, getaddresses, parsedate_to_datetime
-from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.microsoft import ids
 from sandbox.microsoft.records import Address, Attachment, Message
 
+CRLF = "\r\n"
+_AS_IT_IS = SMTP.clone(refold_source="none")
 _RECEIPT_HEADERS = ("disposition-notification-to", "return-receipt-to", "x-confirm-reading-to")
-_IMPORTANCE = {"high": "high", "urgent": "high", "1": "high", "2": "high", "low": "low", "non-urgent": "low", "5": "low"}
+_IMPORTANCE = {
+    "high": "high",
+    "urgent": "high",
+    "1": "high",
+    "2": "high",
+    "low": "low",
+    "non-urgent": "low",
+    "5": "low",
+}
 
 
 def parse(mime: bytes, now: float) -> dict[str, Any]:
@@ -176,10 +187,7 @@ def _importance(part: Part) -> str:
 # ------------------------------------------------------------------------------------------------------------ compose
 def compose(message: Message) -> bytes:
     """The MIME of a message that has none of its own; the same bytes each time."""
-    mail = EmailMessage(policy=SMTP)
-    for name, value in _header_lines(message):
-        if value:
-            mail[name] = re.sub(r"[\r\n]+", " ", value)
+    mail = EmailMessage(policy=_AS_IT_IS)
     mail.set_content(message.text if message.text or not message.html else plain(message.html))
     inline = [a for a in message.attachments if a.inline]
     if message.html:
@@ -191,7 +199,14 @@ def compose(message: Message) -> bytes:
         mail.make_mixed(boundary=_boundary(message, "mixed"))
         for attachment in others:
             _add(mail.add_attachment, attachment, "attachment")
-    return mail.as_bytes()
+    lines = [_line(name, re.sub(r"[\r\n]+", " ", value)) for name, value in _header_lines(message) if value]
+    return "".join(lines).encode() + mail.as_bytes()
+
+
+def _line(name: str, value: str) -> str:
+    """A header, encoded and folded. EmailMessage would do that too, but before Python 3.13 it loses spaces."""
+    charset = "us-ascii" if value.isascii() else "utf-8"
+    return f"{name}: {Header(value, charset, header_name=name).encode(linesep=CRLF)}{CRLF}"
 
 
 def _attach(body: EmailMessage, inline: list[Attachment], boundary: str) -> None:
@@ -206,7 +221,7 @@ def _add(add: Any, attachment: Attachment, disposition: str) -> None:
     if attachment.content_id:
         more["cid"] = f"<{attachment.content_id}>"
     if attachment.kind == "item":
-        add(BytesParser(policy=SMTP).parsebytes(attachment.content), **more)
+        add(BytesParser(policy=_AS_IT_IS).parsebytes(attachment.content), **more)
         return
     main, _, sub = attachment.content_type.partition("/")
     if not sub or main in ("multipart", "message"):

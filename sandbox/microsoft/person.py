@@ -33,9 +33,7 @@ class GraphMailbox:
         """Without the recoverable items: for people these are gone."""
         with self._world.lock:
             return [
-                stored(message)
-                for message in self.store.items.values()
-                if self.store.under(message.folder, names.ROOT)
+                stored(message) for message in self.store.items.values() if self.store.under(message.folder, names.ROOT)
             ]
 
     def role(self, role: Role) -> str:
@@ -150,5 +148,3 @@ def _plain(addresses: tuple[Address, ...]) -> tuple[str, ...]:
 
 def _bare(message_id: str) -> str:
     return message_id.strip().removeprefix("<").removesuffix(">")
-
-

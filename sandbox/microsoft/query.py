@@ -125,9 +125,7 @@ def parse_order(text: str | None, filtered: Sequence[str]) -> bool:
     if match is None:
         raise GraphError(400, "ErrorInvalidUrlQuery", "Only receivedDateTime is supported in $orderby.")
     if filtered and filtered[0] != "receiveddatetime":
-        raise GraphError(
-            400, "InefficientFilter", "The restriction or sort order is too complex for this operation."
-        )
+        raise GraphError(400, "InefficientFilter", "The restriction or sort order is too complex for this operation.")
     return (match[1] or "asc").lower() == "asc"
 
 

@@ -27,7 +27,11 @@ def etag(message: Message) -> str:
 
 
 def recipient(address: Address | None) -> dict[str, Any] | None:
-    return None if address is None else {"emailAddress": {"name": address.name, "address": address.address}}
+    return (
+        None
+        if address is None
+        else {"emailAddress": {"name": address.name or address.address, "address": address.address}}
+    )
 
 
 def recipients(addresses: Sequence[Address]) -> list[dict[str, Any] | None]:
@@ -137,9 +141,15 @@ def folder_json(store: Store, folder: Folder, select: frozenset[str] | None = No
 
 FOLDER_NAMES = {
     name.lower(): name
-    for name in (
-        "id displayName parentFolderId childFolderCount unreadItemCount totalItemCount isHidden"
-    ).split()
+    for name in [
+        "id",
+        "displayName",
+        "parentFolderId",
+        "childFolderCount",
+        "unreadItemCount",
+        "totalItemCount",
+        "isHidden",
+    ]
 }
 
 
@@ -168,5 +178,15 @@ def attachment_json(attachment: Attachment, select: frozenset[str] | None = None
 
 ATTACHMENT_NAMES = {
     name.lower(): name
-    for name in ("id lastModifiedDateTime name contentType size isInline contentId contentLocation contentBytes").split()
+    for name in [
+        "id",
+        "lastModifiedDateTime",
+        "name",
+        "contentType",
+        "size",
+        "isInline",
+        "contentId",
+        "contentLocation",
+        "contentBytes",
+    ]
 }

@@ -49,9 +49,7 @@ class Store:
 
     def _add_folder(self, name: str, parent: str, hidden: bool, well_known: str = "") -> Folder:
         serial = self.world.serial()
-        folder = Folder(
-            ids.make(ids.DEFAULT, self.guid, "folder", serial), serial, name, parent, well_known, hidden
-        )
+        folder = Folder(ids.make(ids.DEFAULT, self.guid, "folder", serial), serial, name, parent, well_known, hidden)
         self._put_folder(folder)
         return folder
 
@@ -83,7 +81,7 @@ class Store:
             folder = self.folders[folder].parent
 
     def under(self, folder: str, well_known: str) -> bool:
-        return self._well_known.get(well_known) in self.path(folder)
+        return self._well_known.get(well_known, "") in self.path(folder)
 
     def make_folder(self, name: str, parent: Folder, hidden: bool = False) -> Folder:
         self._check_name(name, parent.id)
@@ -255,8 +253,34 @@ class Store:
         return new
 
 
-_COPIED = (
-    "draft subject text html sender from_ to cc bcc reply_to read flag importance categories inference received sent "
-    "message_id in_reply_to references conversation headers attachments properties receipt receipt_due "
-    "delivery_receipt meeting mime"
-).split()
+_COPIED = [
+    "draft",
+    "subject",
+    "text",
+    "html",
+    "sender",
+    "from_",
+    "to",
+    "cc",
+    "bcc",
+    "reply_to",
+    "read",
+    "flag",
+    "importance",
+    "categories",
+    "inference",
+    "received",
+    "sent",
+    "message_id",
+    "in_reply_to",
+    "references",
+    "conversation",
+    "headers",
+    "attachments",
+    "properties",
+    "receipt",
+    "receipt_due",
+    "delivery_receipt",
+    "meeting",
+    "mime",
+]

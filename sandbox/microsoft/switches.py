@@ -51,6 +51,8 @@ class Switches:
     """Probability that a round repeats up to three of the changes that an earlier one has shown."""
     delta_duplicate: float = 0.0
     delta_false_tombstone: float = 0.0
+    delta_sparse: float = 0.0
+    """Probability that an updated message comes with no more than the members that changed."""
     delta_empty_page: float = 0.0
     delta_reason_changed: float = 0.0
     """Probability that a removal says "changed" instead of "deleted"."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from sandbox.simulation.world import Kind, NoAnswer, Refusal, World
 from sandbox.web import Request, Vendor
-from shared.model.errors import Conflict, StoreUnavailable
+from shared.model.errors import Conflict, StoreUnavailable, Unavailable
 from shared.ports.state import ANY, Entity, Op
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
 from shared.state.limits import check_transaction
@@ -272,11 +272,20 @@ class SimBlobs:
 class SimTokens:
     """An app token for the simulated Graph, without the library's own clock and caches."""
 
-    def __init__(self, issue: Callable[[], str]) -> None:
-        self._issue, self._token = issue, ""
+    def __init__(self, transport: SimTransport, clock: SimClock) -> None:
+        self._transport, self._clock, self._token, self._until = transport, clock, "", 0.0
 
     def token(self) -> str:
-        self._token = self._token or self._issue()
+        if not self._token or self._clock.now() > self._until:
+            body = b"grant_type=client_credentials&client_id=client&client_secret=secret"
+            body += b"&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
+            url = "https://login.test/tenant/oauth2/v2.0/token"
+            try:
+                answer = json.loads(self._transport.send(HttpRequest("POST", url, {}, body)).body)
+                self._token = answer["access_token"]
+            except (TransportError, KeyError) as exc:
+                raise Unavailable("no token", code="login") from exc
+            self._until = self._clock.now() + 3000.0
         return self._token
 
     def renew(self) -> str:

@@ -81,7 +81,7 @@ class Play:
     def __init__(self, scenario: str, point: Point | None = None, seed: int = 1) -> None:
         self.world = World(seed, self._fate)
         self.stage = Stage(self.world, microsoft=MicrosoftSwitches(), dingtalk=DingTalkSwitches())
-        self.oracle = Oracle(self.stage.mailboxes, lambda: self.world.now - EPOCH)
+        self.oracle = Oracle(self.stage.mailboxes, lambda: self.world.now - EPOCH, self.stage.office.rows)
         self._acts, self._point = SCENARIOS[scenario], point
         self._watching, self.calls = False, 0
         if point is not None:

@@ -83,7 +83,7 @@ class Office:
             executor=SimExecutor(world),
             transport=self._transport,
             streams=SimStreams(world, self.dingtalk.imap),
-            tokens=SimTokens(self.microsoft.issue_token),
+            tokens=SimTokens(self._transport, clock),
         )
         return build(load_settings(SETTINGS), parts).service
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.simulation.letters import letter
-from sandbox.simulation.oracle import Oracle
+from sandbox.simulation.oracle import Oracle, other
 from sandbox.simulation.world import World
 from sandbox.truth import Flag, Mailbox, Stored
 
@@ -129,7 +129,3 @@ class People:
         self._serial += 1
         attachment = self._rng.randbytes(400) if self._rng.random() < 0.2 else None
         return Letter(*letter(sender, to, self._serial, self._world.now, attachment))
-
-
-def other(side: str) -> str:
-    return "outlook" if side == "dingtalk" else "dingtalk"

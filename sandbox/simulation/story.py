@@ -50,7 +50,7 @@ class Story:
         self.stage.pushes = self._pushes
         self.stage.restart = lambda: self.world.rng.choice((0.5, 120.0, INVISIBLE))
         boxes = self.stage.mailboxes
-        self.oracle = Oracle(boxes, lambda: self.world.now - EPOCH)
+        self.oracle = Oracle(boxes, lambda: self.world.now - EPOCH, self.stage.office.rows)
         self.people = People(self.world, self._dice, boxes, self.oracle, self.stage.push)
 
     def _fate(self, world: World, kind: Kind, name: str) -> Fate:

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from shared.dingtalk.bucket import Bucket
 from shared.dingtalk.errors import failure
+from shared.dingtalk.limits import TIMEOUT, time_for
 from shared.dingtalk.tokens import Tokens
 from shared.model.errors import OutcomeUnknown, TandemError, Throttled, Unavailable
 from shared.ports.replica import Permit
@@ -21,9 +22,6 @@ Json = Any
 
 REDIRECTS = (301, 302, 303, 307, 308)
 VENDOR_HOSTS = ".aliyuncs.com"
-TIMEOUT = 30.0
-SLOWEST = 100_000
-"""Bytes a second that a download is given time for."""
 
 
 class Alimail:
@@ -32,33 +30,36 @@ class Alimail:
     Reads raise Unavailable, Throttled, NotPermitted, NotFound or Refused. Effects raise OutcomeUnknown instead of
     Unavailable once they have left, and whatever `permit` raises."""
 
-    def __init__(self, transport: Transport, tokens: Tokens, bucket: Bucket, base_url: str) -> None:
+    def __init__(
+        self, transport: Transport, tokens: Tokens, bucket: Bucket, base_url: str, timeout: float = TIMEOUT
+    ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._bucket = bucket
         self._base = base_url.rstrip("/")
+        self._timeout = timeout
 
     def get(self, what: str, path: str, query: Mapping[str, str] = {}) -> Json:
         """`what` names the request in errors, without ids. Unknown parameters are ignored by the vendor, silently."""
         url = self._base + path + ("?" + urlencode(query, quote_via=quote, safe="$,") if query else "")
-        return self._send(what, HttpRequest("GET", url, timeout=TIMEOUT))[1]
+        return self._send(what, HttpRequest("GET", url, timeout=self._timeout))[1]
 
     def post(self, what: str, path: str, body: Json, permit: Permit) -> Json:
         """A request with an effect; {} when the answer is empty."""
         headers = {"content-type": "application/json; charset=utf-8"}
         content = json.dumps(body, ensure_ascii=False).encode()
-        request = HttpRequest("POST", self._base + path, headers, content, TIMEOUT, effect=True)
+        request = HttpRequest("POST", self._base + path, headers, content, self._timeout, effect=True)
         return self._send(what, request, permit)[1]
 
     def download(self, what: str, path: str, size: int) -> bytes:
         """The bytes of an attachment of about `size` bytes: `$value` names a stream by Location or `{location}`,
         absolute or relative; the stream takes no token (Alimail: attachments)."""
-        headers, answer = self._send(what, HttpRequest("GET", self._base + path, timeout=TIMEOUT))
+        headers, answer = self._send(what, HttpRequest("GET", self._base + path, timeout=self._timeout))
         location = headers.get("location") or str(answer.get("location") or "")
         url = urljoin(self._base + path, location)
         if not location or not self._own(urlsplit(url)):
             raise Unavailable(f"Alimail answered {what} with an address that is not its own", code="foreign_location")
-        return self._stream(what, HttpRequest("GET", url, timeout=TIMEOUT + size / SLOWEST))
+        return self._stream(what, HttpRequest("GET", url, timeout=time_for(size, self._timeout)))
 
     def _own(self, url: SplitResult) -> bool:
         """Only the provider's own hosts are followed, and never down to plain HTTP."""

@@ -13,21 +13,22 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, TypeVar
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
 from imapclient.response_parser import parse_fetch_response
 
+from shared.dingtalk.limits import TIMEOUT, time_for
 from shared.dingtalk.names import Listed
 from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, Unavailable
 from shared.ports.replica import Permit
-from shared.ports.world import MailStream, MailStreams, TransportError
+from shared.ports.world import Clock, MailStream, MailStreams, TransportError
 
 T = TypeVar("T")
 
 PIECE = 1 << 20
-TIMEOUT = 30.0
 FULL = re.compile(r"quota|\bfull\b", re.IGNORECASE)
 """What a refusal for want of room says: RFC 5530's OVERQUOTA, or words; no code of the vendor's is known."""
 
@@ -59,14 +60,18 @@ class ImapDoor:
     def __init__(
         self,
         streams: MailStreams,
+        clock: Clock,
         host: str,
         port: int,
         tls: bool,
         user: str,
         password: str,
         lock: AbstractContextManager[object] | None = None,
+        timeout: float = TIMEOUT,
     ) -> None:
         self._streams = streams
+        self._clock = clock
+        self._timeout = timeout
         self._address = (host, port, tls)
         self._login = (user, password)
         self._lock = lock or nullcontext()
@@ -95,6 +100,7 @@ class ImapDoor:
     def append(self, name: str, mime: bytes, *, read: bool, received: float, permit: Permit) -> None:
         """Put `mime` there with its INTERNALDATE. `permit` is called right before the command leaves. The server
         waits for the message until it has said go (no LITERAL+), so up to then a lost connection has done nothing.
+        A message that isn't on its way within the time for its size stops half-way, so that none lands much later.
 
         Raises MailboxFull or Refused (nothing done), OutcomeUnknown once the message was under way."""
         flags = ("\\Seen",) if read else ()
@@ -102,6 +108,7 @@ class ImapDoor:
 
         def append(client: _Client) -> bytes:
             permit()
+            client.hurry(time_for(len(mime), self._timeout))
             return client.append(name, mime, flags, date)  # type: ignore[no-any-return]
 
         if match := _APPENDUID.search(self._run(append) or b""):
@@ -163,7 +170,7 @@ class ImapDoor:
             raise NoClientPassword("DingTalk's client password is missing or refused: enter a new one", code="login")
         host, port, tls = self._address
         try:
-            stream = self._streams.connect(host, port, tls=tls, timeout=TIMEOUT)
+            stream = self._streams.connect(host, port, tls=tls, timeout=self._timeout)
         except TransportError as error:
             raise Unavailable("no IMAP connection could be made") from error
         self._positions.clear()
@@ -175,7 +182,7 @@ class ImapDoor:
 
     def _logged_in(self, stream: MailStream) -> _Client:
         try:
-            client = _Client(stream)
+            client = _Client(stream, self._clock)
             client.login(*self._login)
         except LoginError as error:
             if isinstance(error.__context__, IMAPClientAbortError):
@@ -192,12 +199,15 @@ def _text(value: bytes | str | None) -> str:
 
 
 class _Wire(imaplib.IMAP4):
-    """imaplib's protocol over a MailStream. `underway`: bytes of a message have left."""
+    """imaplib's protocol over a MailStream. `underway`: bytes of a message have left. `deadline`: nothing leaves after
+    it (on the clock's monotonic time)."""
 
-    def __init__(self, stream: MailStream) -> None:
+    def __init__(self, stream: MailStream, clock: Clock) -> None:
         self._stream = stream
+        self._clock = clock
         self._message: bytes | None = None
         self.underway = False
+        self.deadline = inf
         super().__init__()
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
@@ -210,8 +220,10 @@ class _Wire(imaplib.IMAP4):
         return self._stream.readline()
 
     def send(self, data: Any) -> None:
-        self.underway = self.underway or data is self._message
         for start in range(0, len(data), PIECE):
+            if self._clock.monotonic() > self.deadline:
+                raise TransportError("no time is left for the rest of a message")
+            self.underway = self.underway or data is self._message
             self._stream.write(data[start : start + PIECE])
 
     def shutdown(self) -> None:
@@ -225,23 +237,28 @@ class _Wire(imaplib.IMAP4):
 
     def begin(self) -> None:
         """A new command: nothing of it has left."""
-        self._message, self.underway = None, False
+        self._message, self.underway, self.deadline = None, False, inf
 
 
 class _Client(IMAPClient):  # type: ignore[misc]
-    def __init__(self, stream: MailStream) -> None:
+    def __init__(self, stream: MailStream, clock: Clock) -> None:
         self._stream = stream
+        self._clock = clock
         super().__init__("", port=0, ssl=False)
         self._imap.debug = 0  # imapclient would hand every line, subjects included, to a logger
 
     def _create_IMAP4(self) -> _Wire:
-        return _Wire(self._stream)
+        return _Wire(self._stream, self._clock)
 
     def _set_read_timeout(self) -> None:
         """The stream has its own."""
 
     def begin(self) -> None:
         self._imap.begin()
+
+    def hurry(self, seconds: float) -> None:
+        """Nothing more leaves after so many seconds, until the next command."""
+        self._imap.deadline = self._clock.monotonic() + seconds
 
     @property
     def underway(self) -> bool:

@@ -10,13 +10,13 @@ from typing import Any, cast
 from shared.dingtalk import mapping, poll
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.imap import ImapDoor, Position
+from shared.dingtalk.limits import LARGEST
 from shared.dingtalk.mailbox import Mailbox, known
 from shared.dingtalk.mime import KEY_HEADER, prepare
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import Counters, Cursor
 from shared.dingtalk.search import Search, Wanted
 from shared.model.errors import (
-    LeaseLost,
     NoClientPassword,
     NotFound,
     NotPermitted,
@@ -33,9 +33,6 @@ from shared.ports.replica import Permit
 from shared.ports.world import Executor
 
 Json = Any
-
-LARGEST = 3_900_000
-"""Bytes that a message may have as encoded, attachments in base64: what one request of the other side takes."""
 
 
 class DingTalkMail:
@@ -133,11 +130,13 @@ class DingTalkMail:
         return mapping.message(shown, attachments)
 
     def find(self, trace: Trace) -> Found:
-        """In `trace.folder` first, then in all others but the drafts, until it is found. After a create the newest
-        pages count too, since the server may not have kept the date. A copy that IMAP shows and the REST door doesn't
-        yet is `pending`."""
+        """In `trace.folder`, and in all others but the drafts unless the key was found there; a Message-ID may stand
+        in several folders. After a create the newest pages count too, since the server may not have kept the date. A
+        copy that IMAP shows and the REST door doesn't yet is `pending`."""
         wanted = Wanted(trace.key, trace.message_id, trace.received, ours=bool(trace.mark))
-        items = self._search.inside([trace.folder], wanted) or self._search.inside(self._others(trace.folder), wanted)
+        items = self._search.inside([trace.folder], wanted)
+        if not (items and trace.key):
+            items += self._search.inside(self._others(trace.folder), wanted)
         return Found(items, pending=not items and self._is_pending(trace))
 
     def _others(self, folder: str) -> list[str]:
@@ -153,7 +152,7 @@ class DingTalkMail:
         except (NoClientPassword, Refused):
             return False
         sought = (trace.key or trace.message_id).encode()
-        return any(sought in lines for lines in headers)
+        return bool(sought) and any(sought in lines for lines in headers)
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -166,7 +165,8 @@ class DingTalkMail:
         self, message: Message, *, folder: str, read: bool, flag: Flag, key: str, mark: str, permit: Permit
     ) -> Created:
         """APPEND the original bytes (ValueError without them), find the id by the key in a listing, then set the flag.
-        What goes wrong after the APPEND is left to the next look: the copy is there."""
+        What goes wrong after the APPEND is no error, for the copy is there: without an id it is found by `find`, and
+        unless `listed` only a read tells whether it shows the flag."""
         door = self._door()
         if message.mime is None:
             raise ValueError("a copy in DingTalk is made from the original bytes, and this message has none")
@@ -183,7 +183,7 @@ class DingTalkMail:
             return Created(None)
         if row.flag == flag:
             return Created(row.id, listed=row.read == read)
-        with suppress(Refused, Unavailable, OutcomeUnknown):
+        with suppress(TandemError):
             _in_turn(self._flag_steps(row.id, row.flag, flag, permit))
         return Created(row.id)
 
@@ -195,8 +195,8 @@ class DingTalkMail:
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
         """One request for `read`, one or two for `flag`, one for `folder` and one read after it: whether a moved
-        message keeps its id is the tenant's affair. Once a first request is done, a refusal of a later one leaves the
-        outcome of the whole unknown."""
+        message keeps its id is the tenant's affair. Once a first request is done, a later one that is refused,
+        or for which the lease is lost, leaves the outcome of the whole unknown."""
         steps: list[Callable[[], None]] = []
         if "read" in changes:
             action = "markRead" if changes["read"] else "markUnread"
@@ -242,8 +242,6 @@ def _in_turn(steps: Sequence[Callable[[], None]]) -> None:
     for done, step in enumerate(steps):
         try:
             step()
-        except (LeaseLost, OutcomeUnknown):
-            raise
         except TandemError as error:
             if not done:
                 raise

@@ -29,7 +29,8 @@ ADVICE = {
 
 
 class Database:
-    """Connections to `path`, which is made, for its owner alone, with `schema` (CREATE ... IF NOT EXISTS) where it isn't there.
+    """Connections to `path`, which is made, for its owner alone, where it isn't there. `schema`: statements that do
+    nothing the second time (CREATE ... IF NOT EXISTS), with semicolons between them.
 
     A connection serves one caller at a time and is kept for the next. They are closed with this object. Every method
     raises StoreUnavailable, which says what to do."""
@@ -82,7 +83,11 @@ class Database:
 
     def _opened(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")  # an intent must outlive a power cut
+        try:
+            connection.execute("PRAGMA synchronous = FULL")  # an intent must outlive a power cut
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @contextmanager

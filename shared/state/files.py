@@ -20,7 +20,8 @@ _SECRET = re.compile(r"[a-z0-9-]{1,127}")
 
 class FileBlobs:
     """A file for each blob under `folder`. A name is a path of segments of lower-case letters, digits, dots, dashes
-    and underscores, so that it can't lead elsewhere and is the same on every file system; ValueError otherwise."""
+    and underscores, so that it can't lead elsewhere and is the same on every file system; ValueError otherwise. No
+    blob has the name of another's folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,7 +34,8 @@ class FileBlobs:
     def put(self, name: str, content: bytes) -> None:
         path = self._path(name)
         with _translated(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, content)
 
     def delete(self, name: str) -> None:

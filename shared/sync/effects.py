@@ -21,7 +21,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Message
 from shared.model.plans import State
-from shared.model.words import Side, other
+from shared.model.words import Flag, Side, other
 from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
@@ -130,8 +130,19 @@ def _create(run: Run, parcel: Parcel) -> bool:
     if made.id is None:
         run.session.put_intent(replace(intent, settle_after=run.now() + run.policy.busy))
         return False
-    link_copy(run, intent, made.id, made.listed)
+    link_copy(run, intent, made.id, made.listed, None if made.listed else _flag_of_copy(run, intent, made.id))
     return True
+
+
+def _flag_of_copy(run: Run, intent: Intent, id: str) -> Flag | None:
+    """A flag may take a request of its own after the create: only a read says whether the copy has it."""
+    if (intent.state or {}).get("flag") == "none":
+        return None
+    try:
+        item = run.read(intent.side, id)
+    except Unavailable:
+        item = None
+    return item.flag if item is not None else "none"
 
 
 def _write(run: Run, intent: Intent) -> bool:

@@ -157,6 +157,11 @@ class Reconcile:
             run.recheck(link, SIDES, run.now() + run.policy.retry)
             return
         link = run.session.link(key) or link
+        if "unknown" in {seen[side].word for side in SIDES}:
+            changed = [side for side in SIDES if seen[side].word not in ("kept", "unknown") and link.gone != side]
+            if changed:
+                run.recheck(link, changed, run.now() + run.policy.retry)
+            return
         view = LinkView(link.key, link.base, link.gone, frozenset(link.unsure))
         steps = plan_link(view, seen, run.policy.preferences)
         if link.waits and not steps:

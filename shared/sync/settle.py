@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.model.errors import TandemError, Unavailable
 from shared.model.links import End, Intent, Link
 from shared.model.mail import Found, Item, Trace
-from shared.model.words import DINGTALK, Side, other
+from shared.model.words import DINGTALK, Flag, Side, other
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.run import Run
@@ -73,24 +73,28 @@ def _read_or_none(run: Run, side: Side, id: str) -> Item | None:
 
 def adopt(run: Run, intent: Intent, item: Item) -> None:
     """The item of an intent was found: link it with the state it was made with."""
-    link_copy(run, intent, item.id, listed=True)
+    link_copy(run, intent, item.id, listed=True, flag=item.flag)
     run.recheck(run.session.link(intent.key), (intent.side,))  # type: ignore[arg-type]
 
 
-def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
-    """Our copy stands as `id`: close the intent and link the two in one commit."""
+def link_copy(run: Run, intent: Intent, id: str, listed: bool, flag: Flag | None = None) -> Link:
+    """Our copy stands as `id`: close the intent and link the two in one commit. `flag`: what the copy shows, where
+    making it takes a request of its own that may not have been done."""
     side, now = intent.side, run.now()
     old = run.session.link(intent.key)
     copy = End(id, seen=listed, due=None if listed else now + run.policy.echo, key=intent.key)
     source = End(intent.source, due=now, key=intent.source_key)
     ends = {side: copy, other(side): source}
+    state = dict(intent.state or {})
+    if flag is not None:
+        state["flag"] = flag
     link = Link(
         intent.key,
         intent.mid,
         intent.sent,
         ends["dingtalk"],
         ends["outlook"],
-        dict(intent.state or {}),
+        state,
         side,
         made=(old.made if old else 0) + 1,
         written=now,

@@ -16,7 +16,7 @@ PARTITION = "pairs"
 ROW, END = "p:", "p;"
 GUARD = "guard"
 """A row that every change of pairs replaces, so that two who add at once can't both find a mailbox free."""
-TRIES = 5
+TRIES = 20
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")

@@ -1,13 +1,14 @@
-"""The settings, all of them environment variables whose names start with TANDEM_.
+"""The settings: environment variables whose names start with TANDEM_.
 
-`tick_schedule` is read by the Functions host from the timer's binding, and is checked there.
+TANDEM_TICK_SCHEDULE is not among them: the timer's binding names it, so the Functions host reads and checks it.
+Plain pydantic on a mapping, since pydantic-settings takes longer to import than everything else here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
@@ -16,6 +17,8 @@ from pydantic import field_validator as check
 from shared.model.errors import WrongSettings
 from shared.wiring.world import is_loopback
 
+T = TypeVar("T")
+
 PREFIX = "TANDEM_"
 SLOWEST = 40.0
 """Seconds that the largest message we carry may take on its way (3.9 MB at 100 kB/s)."""
@@ -23,12 +26,16 @@ SLOWEST = 40.0
 
 def _address(value: object) -> str:
     """A URL without its last slash. Plain HTTP only to this machine; nothing that isn't part of an address."""
-    parts = urlsplit(str(value).rstrip("/"))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(str(value).rstrip("/"))
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text shows the value
+        whole = False
+    if not whole:
         raise ValueError("is not an address that starts with https://")
-    if parts.port == 0 or parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("holds more than an address: a user, a query or a fragment, or port 0")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("holds more than an address (a user, a query or a fragment)")
+    if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
         raise ValueError("is plain http to another machine")
     return parts.geturl()
 
@@ -45,7 +52,7 @@ def _setting(mend: str, default: Any = ..., **limits: Any) -> Any:
 class Settings(BaseModel):
     """Checked settings; made by `load_settings`. The description of each says what to put there."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=lambda name: PREFIX + name.upper())
+    model_config = ConfigDict(frozen=True, validate_default=True, alias_generator=lambda name: PREFIX + name.upper())
 
     graph_tenant_id: str = _setting("set it to the directory (tenant) ID of the app registration in Microsoft Entra")
     graph_client_id: str = _setting("set it to the application (client) ID of the app registration in Microsoft Entra")
@@ -81,7 +88,7 @@ class Settings(BaseModel):
     twin_hold_seconds: Seconds = _setting(
         "give the seconds that mail to both accounts waits for its twin, 0 to 3600", 120.0, ge=0, le=3600
     )
-    request_timeout: Seconds = _setting("give the seconds that a request may take, 1 to 300", 30.0, ge=1, le=300)
+    request_timeout: Seconds = _setting("give the seconds that a request may take, 30 to 300", 30.0, ge=30, le=300)
     grace_seconds: Seconds = _setting(
         "give the seconds after its timeout in which a request may still take effect, 0 to 600", 75.0, ge=0, le=600
     )
@@ -124,7 +131,7 @@ class Settings(BaseModel):
         return _unless(value < sum(others) + SLOWEST, "is less than a large message needs", value)
 
 
-def _unless(wrong: bool, what: str, value: Any) -> Any:
+def _unless(wrong: bool, what: str, value: T) -> T:
     if wrong:
         raise ValueError(what)
     return value
@@ -138,8 +145,10 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         return Settings.model_validate(given)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-    mends = {field.alias: field.description for field in Settings.model_fields.values()}
-    lines = [f"{one['loc'][0]}: {_wrong(one)}; {mends[str(one['loc'][0])]}" for one in found]
+    lines = []
+    for one in found:
+        field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
+        lines.append(f"{PREFIX}{field.upper()}: {_wrong(one)}; {Settings.model_fields[field].description}")
     raise WrongSettings("\n".join(lines))
 
 

@@ -119,7 +119,7 @@ class RequestsTransport:
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        for piece in response.iter_content(PIECE):
+        while piece := response.raw.read1(PIECE, decode_content=True):  # what has come, unlike iter_content
             body += piece
             if len(body) > self._max_body:
                 raise TransportError(f"an answer of more than {self._max_body} bytes")

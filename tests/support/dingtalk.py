@@ -200,7 +200,7 @@ class ImapServer:
         self.die: list[str] = []
         self.streams = 0
         self.reachable = True
-        self.writes: list[int] = []
+        self.wrote: Callable[[bytes], object] = lambda data: None
         self.landed: Callable[[str, bytes], object] = lambda command, message: None
 
     def connect(self, host: str, port: int, *, tls: bool, timeout: float) -> ImapStream:
@@ -222,7 +222,7 @@ class ImapStream:
         self._dead = False
 
     def write(self, data: bytes) -> None:
-        self._server.writes.append(len(data))
+        self._server.wrote(data)
         if self._dead:
             raise TransportError("closed")
         if self._literal is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 
@@ -19,14 +20,14 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Folder
-from tests.support.dingtalk import ImapServer
+from tests.support.dingtalk import ImapServer, StillClock
 
 RECEIVED = 1727784000.0  # 2024-10-01T12:00:00Z
 MIME = b"Subject: \xb1\xa8\r\n\r\nbody\r\n"
 
 
-def door(server: ImapServer, password: str = "right") -> ImapDoor:
-    return ImapDoor(server, "imap.example", 993, True, "a@b.cn", password)
+def door(server: ImapServer, password: str = "right", clock: StillClock | None = None) -> ImapDoor:
+    return ImapDoor(server, clock or StillClock(), "imap.example", 993, True, "a@b.cn", password)
 
 
 def append(imap: ImapDoor, mime: bytes = MIME, name: str = "INBOX") -> list[str]:
@@ -45,9 +46,11 @@ def test_an_append_carries_flags_date_name_and_exact_bytes() -> None:
 
 def test_a_large_message_is_written_in_pieces_of_a_mebibyte() -> None:
     server, mime = ImapServer(), b"x: y\r\n\r\n" + b"z" * 2_500_000
+    sizes: list[int] = []
+    server.wrote = lambda data: sizes.append(len(data))
     append(door(server), mime)
     assert server.appended[0][1] == mime
-    assert max(server.writes) == 1 << 20
+    assert max(sizes) == 1 << 20
 
 
 def test_one_connection_and_one_login_serve_many_calls() -> None:
@@ -127,6 +130,23 @@ def test_a_connection_lost_after_the_message_left_leaves_the_outcome_unknown() -
     server.die = ["LIST"]
     with pytest.raises(Unavailable):
         imap.mailboxes()
+
+
+@pytest.mark.parametrize(
+    ("slow", "error"),
+    [(lambda data: b" APPEND " in data, Unavailable), (lambda data: len(data) == 1 << 20, OutcomeUnknown)],
+    ids=["before the message", "half-way"],
+)
+def test_a_message_that_is_late_does_not_go_on(slow: Callable[[bytes], bool], error: type[TandemError]) -> None:
+    server, clock = ImapServer(), StillClock()
+
+    def wrote(data: bytes) -> None:
+        clock.time += 60 * slow(data)
+
+    server.wrote = wrote
+    with pytest.raises(error):
+        append(door(server, clock=clock), b"x: y\r\n\r\n" + b"z" * 2_500_000)
+    assert not server.appended
 
 
 @pytest.mark.parametrize(

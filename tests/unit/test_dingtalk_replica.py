@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared.dingtalk.imap import ImapDoor
-from shared.dingtalk.replica import LARGEST, DingTalkMail
+from shared.dingtalk.limits import LARGEST
+from shared.dingtalk.replica import DingTalkMail
 from shared.model.errors import (
     LeaseLost,
     NoClientPassword,
@@ -29,7 +30,7 @@ from shared.model.mail import Item, Message, Trace
 from shared.model.words import Flag
 from shared.ports.replica import Replica
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
-from tests.support.dingtalk import Answer, Folder, ImapServer, InTurn, ShownMailbox, Wire, alimail, ok
+from tests.support.dingtalk import Answer, Folder, ImapServer, InTurn, ShownMailbox, StillClock, Wire, alimail, ok
 
 T0 = 1_750_000_000.0
 KEY = "5f0c5d0e-0000-5000-8000-000000000001"
@@ -47,7 +48,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.wire = Wire(self.rest.answer)
-        door = ImapDoor(self.imap, "imap.example", 993, True, "a@b.cn", "right")
+        door = ImapDoor(self.imap, StillClock(), "imap.example", 993, True, "a@b.cn", "right")
         self.replica = DingTalkMail(alimail(self.wire), door, "a@b.cn", InTurn(), lambda: 0)
         self.imap.landed = self._landed
         self.received = T0
@@ -382,6 +383,12 @@ def test_without_a_key_the_message_id_alone_counts(desk: Desk) -> None:
     assert found(desk, key="", message_id="") == []
 
 
+def test_a_message_id_may_stand_in_several_folders(desk: Desk) -> None:
+    for folder in "216":
+        desk.rest.put(folder, f"x{folder}", T0, internetMessageId="<m@b>")
+    assert found(desk, key="") == ["x2", "x1", "x6"]
+
+
 def test_after_a_create_the_newest_pages_are_looked_at_too(desk: Desk) -> None:
     desk.rest.put("6", "x", T0 + 90 * 86400, **KEYED)
     assert found(desk) == []
@@ -403,6 +410,12 @@ def test_a_copy_that_only_imap_shows_is_pending(
     desk.imap.validity, desk.imap.headers = validity, {uid: headers.encode()}
     looked = desk.replica.find(Trace(KEY, "m@b", T0, "2", mark="7:5"))
     assert (looked.items, looked.pending) == ((), pending)
+
+
+def test_without_anything_to_look_for_nothing_is_pending(desk: Desk) -> None:
+    desk.imap.headers = {5: b"Message-ID: <m@b>\r\n\r\n"}
+    for message_id, pending in (("", False), ("m@b", True)):
+        assert desk.replica.find(Trace("", message_id, T0, "2", mark="7:5")).pending is pending
 
 
 def test_a_dead_imap_door_proves_nothing(desk: Desk) -> None:
@@ -463,15 +476,30 @@ def test_a_later_request_that_is_refused_leaves_the_whole_unknown(desk: Desk) ->
         desk.replica.write(item(), {"read": True, "folder": "6"}, desk.permit)
 
 
-def test_a_lost_lease_stops_between_two_requests(desk: Desk) -> None:
-    desk.rest.put("2", "a", T0)
-
-    def once() -> None:
-        if desk.permits:
+def lost_after(desk: Desk, permits: int) -> Callable[[], None]:
+    def permit() -> None:
+        if len(desk.permits) == permits:
             raise LeaseLost("lost")
         desk.permit()
 
-    refuse: Callable[[], None] = once
+    return permit
+
+
+def test_a_lease_lost_before_anything_left_is_said_so(desk: Desk) -> None:
     with pytest.raises(LeaseLost):
-        desk.replica.write(item(), {"read": True, "folder": "6"}, refuse)
+        desk.replica.write(item(), {"read": True, "folder": "6"}, lost_after(desk, 0))
+    assert not desk.effects()
+
+
+def test_a_lease_lost_between_two_requests_leaves_the_whole_unknown(desk: Desk) -> None:
+    desk.rest.put("2", "a", T0)
+    with pytest.raises(OutcomeUnknown):
+        desk.replica.write(item(), {"read": True, "folder": "6"}, lost_after(desk, 1))
     assert len(desk.effects()) == 1
+
+
+def test_a_lease_lost_after_the_append_does_not_hide_the_copy(desk: Desk) -> None:
+    created = desk.replica.create(
+        message(), folder="2", read=True, flag="flagged", key=KEY, mark="", permit=lost_after(desk, 1)
+    )
+    assert (created.id, created.listed, desk.effects()) == ("N1", False, [])

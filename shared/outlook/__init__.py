@@ -1,0 +1,1 @@
+"""Microsoft Graph: transport, batch, delta and subscriptions, and a replica per kind."""

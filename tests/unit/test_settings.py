@@ -1,0 +1,172 @@
+"""Settings: every mistake at once, each with what to do, and never a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.model.errors import WrongSettings
+from shared.wiring.settings import Settings, load_settings
+
+NEEDED = {
+    "TANDEM_GRAPH_TENANT_ID": "tenant",
+    "TANDEM_GRAPH_CLIENT_ID": "client",
+    "TANDEM_GRAPH_CLIENT_SECRET": "hush-graph",
+    "TANDEM_ALIMAIL_CLIENT_ID": "ali",
+    "TANDEM_ALIMAIL_CLIENT_SECRET": "hush-ali",
+}
+
+
+def loaded(**changed: str) -> Settings:
+    return load_settings({**NEEDED, **changed})
+
+
+def complaints(env: dict[str, str]) -> dict[str, str]:
+    """What is said of each setting."""
+    with pytest.raises(WrongSettings) as caught:
+        load_settings(env)
+    lines = str(caught.value).splitlines()
+    said = dict(line.split(": ", 1) for line in lines)
+    assert len(said) == len(lines)
+    return said
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    settings = loaded()
+    shown = settings.model_dump(exclude={name.removeprefix("TANDEM_").lower() for name in NEEDED})
+    assert shown == {
+        "graph_url": "https://graph.microsoft.com/v1.0",
+        "login_url": "https://login.microsoftonline.com",
+        "alimail_url": "https://alimail-cn.aliyuncs.com",
+        "imap_host": "imap.qiye.aliyun.com",
+        "imap_port": 993,
+        "imap_tls": True,
+        "public_url": None,
+        "state": Path(".tandem"),
+        "poll_seconds": 30.0,
+        "twin_hold_seconds": 120.0,
+        "request_timeout": 30.0,
+        "grace_seconds": 75.0,
+        "lease_seconds": 240.0,
+    }
+
+
+def test_what_is_given_is_taken() -> None:
+    settings = loaded(
+        TANDEM_GRAPH_URL="https://microsoftgraph.chinacloudapi.cn/v1.0/",
+        TANDEM_IMAP_PORT=" 1993 ",
+        TANDEM_PUBLIC_URL="https://tandem.example:8443",
+        TANDEM_STATE="~/state",
+        TANDEM_POLL_SECONDS="2",
+        TANDEM_TWIN_HOLD_SECONDS="0",
+    )
+    assert settings.graph_url == "https://microsoftgraph.chinacloudapi.cn/v1.0"
+    assert (settings.imap_port, settings.public_url) == (1993, "https://tandem.example:8443")
+    assert (settings.state, settings.poll_seconds) == (Path.home() / "state", 2.0)
+    assert settings.twin_hold_seconds == 0
+    assert settings.graph_client_secret.get_secret_value() == "hush-graph"
+
+
+def test_other_environment_variables_are_nobodys_business() -> None:
+    assert load_settings({**NEEDED, "PATH": "", "GRAPH_URL": "nonsense", "TANDEM_TICK_SCHEDULE": "x"}) == loaded()
+
+
+def test_a_blank_setting_counts_as_left_out() -> None:
+    assert loaded(TANDEM_IMAP_HOST="", TANDEM_IMAP_PORT=" ").imap_port == 993
+    assert set(complaints({**NEEDED, "TANDEM_GRAPH_CLIENT_SECRET": " "})) == {"TANDEM_GRAPH_CLIENT_SECRET"}
+
+
+def test_settings_do_not_change_and_show_no_secret() -> None:
+    settings = loaded()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.imap_port = 1
+    assert "hush" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    said = complaints({})
+    assert list(said) == list(NEEDED)
+    assert all(text.startswith("is missing; set it to the ") for text in said.values())
+
+
+def test_every_mistake_is_named_at_once_with_what_to_do_and_no_value() -> None:
+    wrong = {
+        "TANDEM_GRAPH_URL": ("ftp://hush/v1.0", "is not an address"),
+        "TANDEM_LOGIN_URL": ("https://user:hush@login.example", "holds more than an address"),
+        "TANDEM_ALIMAIL_URL": ("https://alimail.example:hush", "is not an address"),
+        "TANDEM_IMAP_HOST": ("imap.example/hush", "is not the name of a server"),
+        "TANDEM_IMAP_PORT": ("hush", "is not a whole number"),
+        "TANDEM_IMAP_TLS": ("hush", "is neither true nor false"),
+        "TANDEM_PUBLIC_URL": ("http://hush.example", "is plain http to another machine"),
+        "TANDEM_POLL_SECONDS": ("hush", "is not a number"),
+        "TANDEM_TWIN_HOLD_SECONDS": ("nan", "is not a number"),
+        "TANDEM_REQUEST_TIMEOUT": ("29", "is less than 30"),
+        "TANDEM_GRACE_SECONDS": ("601", "is more than 600"),
+        "TANDEM_LEASE_SECONDS": ("-1", "is less than a large message needs"),
+    }
+    env = {name: value for name, (value, _) in wrong.items()}
+    said = complaints({**env, "TANDEM_GRAPH_CLIENT_SECRET": "hush"})
+    assert set(said) == set(wrong) | (set(NEEDED) - {"TANDEM_GRAPH_CLIENT_SECRET"})
+    assert {name: said[name].partition(";")[0].partition(" (")[0].partition(" that starts")[0] for name in wrong} == {
+        name: what for name, (_, what) in wrong.items()
+    }
+    assert all(len(text.partition("; ")[2].split()) >= 5 for text in said.values())
+    assert "hush" not in str(said)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "[::1]", "localhost"])
+def test_plain_connections_may_stay_on_this_machine(host: str) -> None:
+    settings = loaded(
+        TANDEM_GRAPH_URL=f"http://{host}:8080/v1.0",
+        TANDEM_LOGIN_URL=f"http://{host}:8080",
+        TANDEM_ALIMAIL_URL=f"http://{host}:8081",
+        TANDEM_PUBLIC_URL=f"http://{host}:8082",
+        TANDEM_IMAP_HOST=host.strip("[]"),
+        TANDEM_IMAP_TLS="false",
+    )
+    assert (settings.alimail_url, settings.imap_tls) == (f"http://{host}:8081", False)
+
+
+@pytest.mark.parametrize("host", ["imap.example", "10.0.0.1", "localhost.example", "127.0.0.1.example", "0.0.0.0"])
+def test_plain_connections_to_another_machine_are_refused(host: str) -> None:
+    said = complaints(
+        {**NEEDED, "TANDEM_ALIMAIL_URL": f"http://{host}", "TANDEM_IMAP_HOST": host, "TANDEM_IMAP_TLS": "0"}
+    )
+    assert {name: text.partition(";")[0] for name, text in said.items()} == {
+        "TANDEM_ALIMAIL_URL": "is plain http to another machine",
+        "TANDEM_IMAP_TLS": "asks for plain IMAP to another machine",
+    }
+    assert set(complaints({**NEEDED, "TANDEM_IMAP_TLS": "off"})) == {"TANDEM_IMAP_TLS"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("TANDEM_GRAPH_URL", "https://graph.microsoft.com", "has no version"),
+        ("TANDEM_GRAPH_URL", "https://graph.microsoft.com/v1.0?x=1", "holds more than an address"),
+        ("TANDEM_GRAPH_URL", "https://", "is not an address"),
+        ("TANDEM_GRAPH_URL", "https://[::1", "is not an address"),
+        ("TANDEM_GRAPH_URL", "https://graph.microsoft.com:0/v1.0", "is not an address"),
+        ("TANDEM_ALIMAIL_URL", "https://alimail-cn.aliyuncs.com/v2", "has a path"),
+        ("TANDEM_LOGIN_URL", "https://login.microsoftonline.com/common", "has a path"),
+        ("TANDEM_PUBLIC_URL", "https://tandem.example/api#x", "holds more than an address"),
+        ("TANDEM_IMAP_HOST", "imaps://imap.example", "is not the name of a server"),
+        ("TANDEM_IMAP_PORT", "0", "is less than 1"),
+        ("TANDEM_IMAP_PORT", "65536", "is more than 65535"),
+        ("TANDEM_IMAP_PORT", "99.5", "is not a whole number"),
+        ("TANDEM_POLL_SECONDS", "inf", "is not a number"),
+        ("TANDEM_POLL_SECONDS", "0", "is less than 0.1"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused(name: str, value: str, what: str) -> None:
+    said = complaints({**NEEDED, name: value})
+    assert set(said) == {name}
+    assert said[name].startswith(what)
+
+
+def test_a_lease_outlives_the_longest_request() -> None:
+    assert loaded(TANDEM_LEASE_SECONDS="145").lease_seconds == 145
+    assert set(complaints({**NEEDED, "TANDEM_LEASE_SECONDS": "144"})) == {"TANDEM_LEASE_SECONDS"}
+    assert set(complaints({**NEEDED, "TANDEM_REQUEST_TIMEOUT": "200"})) == {"TANDEM_LEASE_SECONDS"}
+    assert loaded(TANDEM_GRACE_SECONDS="0", TANDEM_LEASE_SECONDS="70").lease_seconds == 70
