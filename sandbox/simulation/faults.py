@@ -21,7 +21,7 @@ class Faults:
     after: float = 0.03
     late: float = 0.03
     store: float = 0.002
-    crash: float = 0.002
+    crash: float = 0.003
     freeze: float = 0.001
 
     def scaled(self, by: float) -> Faults:

@@ -63,21 +63,22 @@ class Oracle:
             if edit.field == field and (edit.side == side or edit.value == old):
                 edit.superseded = True
         group.edits.append(
-            Edit(side, field, value, self._now(), superseded=self._is_no_change(side, item, field, value))
+            Edit(side, field, value, self._now(), superseded=self._is_no_change(item, field, value))
         )
         group.trashed += value == "trash"
         if value == "trash" and not any(i.message_id == item.message_id for i in self._boxes[other(side)].messages()):
             group.never.add(other(side))
         group.history.append(f"{self._now():.1f} {side} {field}: {old} -> {value}")
 
-    def _is_no_change(self, side: str, item: Stored, field: str, value: Any) -> bool:
+    def _is_no_change(self, item: Stored, field: str, value: Any) -> bool:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
         same goes for the state in which a message was delivered, while nothing links it yet."""
         rows, agreed = self._rows(), list[Mapping[str, Any]]()
+        ids = {i.id for box in self._boxes.values() for i in box.messages() if i.message_id == item.message_id}
         for key, row in rows.items():
-            if key.startswith("l:") and row[side]["id"] == item.id:
+            if key.startswith("l:") and ids & {row["outlook"]["id"], row["dingtalk"]["id"]}:
                 agreed.append(row["base"])
-            elif key.startswith("i:") and row["kind"] == "create" and row["source"] == item.id:
+            elif key.startswith("i:") and row["kind"] == "create" and row["source"] in ids:
                 agreed.append(row["state"])
         names = self._names(rows)
         values = [names.get(base[field]) or base[field] if field == "folder" else base[field] for base in agreed]
@@ -104,8 +105,10 @@ class Oracle:
         """A mailbox may hold both the sent and the received copy of one mail; people leave those two where they are."""
         return item.folder == self._boxes[side].role("sent")
 
-    def is_one_of_two(self, item: Stored) -> bool:
-        return (item.message_id, True) in self.groups and (item.message_id, False) in self.groups
+    def is_ambiguous(self, item: Stored) -> bool:
+        """Are there, or may there come, two of it in one mailbox? People leave those where they are."""
+        both = [self.groups.get((item.message_id, sent)) for sent in (True, False)]
+        return all(both) or any(group.twins for group in both if group)
 
     def place(self, side: str, item: Stored) -> str:
         box = self._boxes[side]

@@ -61,7 +61,7 @@ class People:
             return self._arrive(side)
         item = r.choice(sorted(items, key=lambda m: m.id))
         acts: dict[str, int] = {"read": 25, "flag": 20}
-        if not self._oracle.is_one_of_two(item):
+        if not self._oracle.is_ambiguous(item):
             acts |= {"move": 22, "trash": 10, "restore": 14}
         self._change(side, item, r.choices(list(acts), list(acts.values()))[0])
 

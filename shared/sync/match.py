@@ -15,7 +15,7 @@ from shared.model.mail import Item
 from shared.model.plans import State
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
-from shared.sync.observe import adopt_moved
+from shared.sync.observe import adopt_moved, is_same
 from shared.sync.run import Run
 from shared.sync.settle import adopt
 
@@ -118,7 +118,7 @@ def _place(run: Run, side: Side, item: Item) -> None:
 # ---- a linked message?
 def _is_moved(run: Run, side: Side, item: Item, link: Link) -> bool:
     """Is this unlinked DingTalk message a linked one that has another id now? Only if the linked id is not found."""
-    if side != DINGTALK or link.gone == side or item.key != link.dingtalk.key:
+    if side != DINGTALK or link.gone == side or not is_same(run, link, item):
         return False
     if run.busy(link.key):
         run.wait(side, item, "under way", run.now() + run.policy.busy)

@@ -150,11 +150,23 @@ def find_moved(run: Run, link: Link) -> Item | None:
     if trace is None:
         return None
     for item in run.replicas[DINGTALK].find(trace).items:
-        if item.key == link.dingtalk.key and run.identity.mid(item) == link.mid and _is_free(run, item):
+        if is_same(run, link, item) and _is_free(run, item):
             run.remember(DINGTALK, {item.id: item})
             adopt_moved(run, link, item)
             return item
     return None
+
+
+def is_same(run: Run, link: Link, item: Item) -> bool:
+    """May this be the linked message under another id? It has the same identity, the same mark or none, and was not
+    seen before beside the linked one: then it is another message, like the sent and the received copy of one mail."""
+    row = run.session.waiting(DINGTALK, item.id)
+    known = row is not None and row.reason not in UNJUDGED
+    return not known and item.key == link.dingtalk.key and run.identity.mid(item) == link.mid
+
+
+UNJUDGED = ("under way", "unreadable")
+"""Reasons of waiting items of which nobody has said yet which message they are."""
 
 
 def _is_free(run: Run, item: Item) -> bool:
