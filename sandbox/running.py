@@ -92,6 +92,7 @@ class Sandbox:
         self._host = Host(APP, self._queue, {"TANDEM_TICK_SCHEDULE": EVERY_SECOND}, port)
         self._host.start()
         self._stack.callback(self._host.stop)
+        self._queue.wake = self._host.wake
         _wait(self._has_looked, FIRST_LOOK)
 
     def _start_vendors(self) -> None:
@@ -121,7 +122,7 @@ class Sandbox:
 
     def _build(self, state: Path, url: str) -> Product:
         settings = load_settings(self._settings(state, url))
-        self._queue = SqliteQueue(settings.state / "queue.db")
+        self._queue = WakingQueue(settings.state / "queue.db")
         product = build(settings, replace(Parts.embedded(settings), queue=self._queue))
         for number, pair in enumerate(self.pairs, 1):
             id = f"pair-{number}"
@@ -195,6 +196,17 @@ class Sandbox:
         """Forget when everything was last looked at, so that the next tick does it again."""
         with suppress(Conflict):
             self._product.table.transact(SCHEDULE, [Op("delete", "catch-up")])
+
+
+class WakingQueue(SqliteQueue):
+    """Tells the host of this process that something was put, so that it doesn't have to look all the time."""
+
+    wake: Callable[[], None] = staticmethod(lambda: None)
+
+    def send(self, queue: str, message: Mapping[str, Any], delay: float = 0.0) -> None:
+        super().send(queue, message, delay)
+        if delay <= 0:
+            self.wake()
 
 
 class Tap:

@@ -30,7 +30,7 @@ class Pace:
     scene: float
 
 
-BRISK, WATCHABLE = Pace(0.2, 0.0), Pace(0.5, 1.5)
+BRISK, WATCHABLE = Pace(0.4, 0.0), Pace(0.7, 1.5)
 
 
 class Stage(Protocol):

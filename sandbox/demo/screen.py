@@ -87,7 +87,8 @@ def _unequal(differences: Mapping[str, list[Difference]]) -> Text:
 def _summary(figures: Figures) -> Text:
     ways = f"{figures.mirrored_to_outlook} to Outlook, {figures.mirrored_to_dingtalk} to DingTalk"
     rows = (
-        ("mirrored", f"{figures.mirrored} ({ways}), {figures.held_twins} named both accounts"),
+        ("mirrored", f"{figures.mirrored} ({ways})"),
+        ("named both accounts", str(figures.held_twins)),
         ("changes of state", str(figures.state_changes)),
         ("lost, doubled", f"{figures.lost}, {figures.duplicated}"),
         ("echoes", f"{figures.echo_writes} writes that nobody's act called for"),

@@ -15,13 +15,13 @@ class Faults:
     """Chances per call. `crash` is for any call, half of them after the call left; `freeze` makes an answer take so
     long that the lease may be gone."""
 
-    read: float = 0.015
+    read: float = 0.02
     refused: float = 0.03
-    before: float = 0.02
-    after: float = 0.03
-    late: float = 0.03
+    before: float = 0.03
+    after: float = 0.05
+    late: float = 0.05
     store: float = 0.002
-    crash: float = 0.003
+    crash: float = 0.004
     freeze: float = 0.001
 
     def scaled(self, by: float) -> Faults:

@@ -37,7 +37,7 @@ class Story:
         self.world = World(seed, self._fate)
         self.world.trace = [] if trace else None
         self._dice = random.Random(seed * 7919 + 1)
-        self._faults = Faults().scaled(self._dice.choice((1.0, 1.5, 2.2)))
+        self._faults = Faults().scaled(self._dice.choice((1.3, 1.8, 2.5)))
         self._active = True
         self.stage = Stage(
             self.world,

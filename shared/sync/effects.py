@@ -3,8 +3,9 @@ shows the value, not when a reply says so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shared.model.errors import (
     LeaseLost,
@@ -14,12 +15,14 @@ from shared.model.errors import (
     OutcomeUnknown,
     Refused,
     Stale,
+    StoreUnavailable,
     TandemError,
+    Throttled,
     TooLarge,
     Unavailable,
 )
 from shared.model.links import Intent, Link
-from shared.model.mail import Created, Message
+from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
 from shared.model.words import Flag, Side, other
 from shared.sync.brake import Brake
@@ -76,6 +79,8 @@ def _prepare(run: Run, intent: Intent) -> Parcel | None:
         folder = _folder(run, intent, intent.state or {})
         message = run.replicas[other(intent.side)].fetch(intent.source)
         return Parcel(intent, message, run.replicas[intent.side].mark(folder))
+    except StoreUnavailable:
+        raise
     except TandemError as exc:
         _failed(run, intent, exc)
         return None
@@ -89,23 +94,27 @@ def _planned(intent: Intent) -> Entry:
 
 
 def _effect(run: Run, parcel: Parcel) -> None:
-    """Send one request and take in what is known of its outcome."""
+    """Send one request and take in what is known of its outcome. Once it was sent no failure of a later read may close
+    the intent: it stays open until its effect is certain, and is settled then."""
     intent = parcel.intent
+    send, take_in = EFFECTS[intent.kind]
     try:
-        if intent.kind == "create":
-            done = _create(run, parcel)
-        elif intent.kind == "write":
-            done = _write(run, intent)
-        else:
-            done = _retire(run, intent)
+        sent = send(run, parcel)
     except OutcomeUnknown:
-        return  # stays open until its effect is certain
+        return
+    except StoreUnavailable:
+        raise
     except TandemError as exc:
         run.session.close_intent(intent)
         _failed(run, intent, exc)
         return
-    if done:
+    if sent is None:
         run.session.close_intent(intent)
+        return
+    try:
+        take_in(run, intent, sent)
+    except (Unavailable, Throttled):
+        return
 
 
 def _folder(run: Run, intent: Intent, state: State) -> str:
@@ -115,10 +124,11 @@ def _folder(run: Run, intent: Intent, state: State) -> str:
     return folder
 
 
-def _create(run: Run, parcel: Parcel) -> bool:
+# ---- a copy
+def _send_create(run: Run, parcel: Parcel) -> Created:
     intent, state = parcel.intent, parcel.intent.state or {}
     assert parcel.message is not None
-    made: Created = run.replicas[intent.side].create(
+    return run.replicas[intent.side].create(
         parcel.message,
         folder=_folder(run, intent, state),
         read=bool(state["read"]),
@@ -127,74 +137,79 @@ def _create(run: Run, parcel: Parcel) -> bool:
         mark=parcel.mark,
         permit=run.permit(intent),
     )
+
+
+def _take_created(run: Run, intent: Intent, made: Created) -> None:
     if made.id is None:
         run.session.put_intent(replace(intent, settle_after=run.now() + run.policy.busy))
-        return False
-    link_copy(run, intent, made.id, made.listed, None if made.listed else _flag_of_copy(run, intent, made.id))
-    return True
+        return
+    flag: Flag | None = None
+    if not made.listed and (intent.state or {}).get("flag") != "none":
+        item = run.read(intent.side, made.id)
+        flag = item.flag if item is not None else "none"
+    link_copy(run, intent, made.id, made.listed, flag)
 
 
-def _flag_of_copy(run: Run, intent: Intent, id: str) -> Flag | None:
-    """A flag may take a request of its own after the create: only a read says whether the copy has it."""
-    if (intent.state or {}).get("flag") == "none":
-        return None
-    try:
-        item = run.read(intent.side, id)
-    except Unavailable:
-        item = None
-    return item.flag if item is not None else "none"
-
-
-def _write(run: Run, intent: Intent) -> bool:
-    """Set the fields, if the target still shows what the write was planned on; then read it back."""
-    link, side = run.session.link(intent.key), intent.side
-    want, before = intent.want or {}, intent.state or {}
+# ---- a change of state
+def _send_write(run: Run, parcel: Parcel) -> Sent | None:
+    """Set the fields, if the target still shows what the write was planned on."""
+    intent, side = parcel.intent, parcel.intent.side
+    link, want, before = run.session.link(intent.key), intent.want or {}, intent.state or {}
     if link is None:
-        return True
+        return None
     target = run.read(side, intent.target, run.policy.fresh)
     if target is None or any(run.state(side, target)[name] != value for name, value in before.items()):
-        return _not_sent(run, intent, "changed meanwhile")
+        _not_sent(run, intent, "changed meanwhile")
+        return None
     if intent.because and not _still_trashed(run, link, other(side)):
-        return _not_sent(run, intent, "no longer in the trash")
+        _not_sent(run, intent, "no longer in the trash")
+        return None
     changes = {**want, "folder": _folder(run, intent, want)} if "folder" in want else want
     run.forget(side, intent.target)
-    partial = False
     try:
-        id = run.replicas[side].write(target, changes, run.permit(intent))
+        return Sent(run.replicas[side].write(target, changes, run.permit(intent)))
     except (Refused, LeaseLost):
-        partial, id = len(changes) > 1, intent.target
-        if not partial:
+        if len(changes) == 1:
             raise
-    if id is None:
+        return Sent(intent.target)  # of several requests one may have been done: a read says which
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The id that the target has now, None when it is not known."""
+
+    id: str | None
+
+
+def _take_written(run: Run, intent: Intent, sent: Sent) -> None:
+    """Read it back: what the read shows moves the base."""
+    link, id = run.session.link(intent.key), sent.id
+    if link is not None and id is None:
         moved = find_moved(run, link)
-        if moved is None:
-            return False
-        id = moved.id
-    return _read_back(run, intent, id)
-
-
-def _read_back(run: Run, intent: Intent, id: str) -> bool:
-    """The intent stays open when the target can't be read just now."""
-    try:
-        item = run.read(intent.side, id)
-    except Unavailable:
-        return False
+        id = moved.id if moved is not None else None
+    item = run.read(intent.side, id) if id is not None else None
     link = run.session.link(intent.key)
     if item is None or link is None:
-        return link is None
+        return
     end = link.end(intent.side)
-    fresh = link.with_end(intent.side, replace(end, id=id, missed=None, said=False))
+    fresh = link.with_end(intent.side, replace(end, id=item.id, missed=None, said=False))
     fresh = run.session.put_link(replace(confirmed(run, fresh, intent, item), waits="", tries=0))
+    run.session.close_intent(intent)
     run.note(intent, "done", intent.side, want=dict(intent.want or {}))
-    if any(run.state(intent.side, item)[name] != value for name, value in (intent.want or {}).items()):
-        run.recheck(fresh, (intent.side,), run.now() + run.policy.retry)
-    elif fresh.base != run.state(intent.side, item):
-        run.recheck(fresh, (intent.side,))
+    _due_after(run, intent, fresh, item)
+
+
+def _due_after(run: Run, intent: Intent, link: Link, item: Item) -> None:
+    """What is still to be read after a write: nothing, when both sides show the base."""
+    state = run.state(intent.side, item)
+    if any(state[name] != value for name, value in (intent.want or {}).items()):
+        run.recheck(link, (intent.side,), run.now() + run.policy.retry)
+    elif link.base != state:
+        run.recheck(link, (intent.side,))
     else:
-        twin = run.peek(other(intent.side), fresh.end(other(intent.side)).id)
-        if twin is not None and run.state(other(intent.side), twin) == fresh.base:
-            run.rest(fresh)
-    return True
+        twin = run.peek(other(intent.side), link.end(other(intent.side)).id)
+        if twin is not None and run.state(other(intent.side), twin) == link.base:
+            run.rest(link)
 
 
 def _still_trashed(run: Run, link: Link, side: Side) -> bool:
@@ -202,34 +217,43 @@ def _still_trashed(run: Run, link: Link, side: Side) -> bool:
     return item is not None and run.state(side, item)["folder"] == "trash"
 
 
-def _not_sent(run: Run, intent: Intent, why: str) -> bool:
+def _not_sent(run: Run, intent: Intent, why: str) -> None:
     run.note(intent, "refused", intent.side, why=why)
     postpone(run, intent, "", delay=0.0)
-    return True
 
 
-def _retire(run: Run, intent: Intent) -> bool:
-    """Put our copy, whose original came late, into the trash: only as it was, and only while the original is there."""
+# ---- our copy, whose original came late
+def _send_retire(run: Run, parcel: Parcel) -> Sent | None:
+    """Into the trash with it: only as it was, and only while the original is there."""
+    intent = parcel.intent
     copy = run.read(intent.side, intent.target, run.policy.fresh)
-    link = run.session.link(intent.key)
+    link, trash = run.session.link(intent.key), run.folders.id(intent.side, "trash")
     stays = run.read(intent.side, link.end(intent.side).id) if link else None
-    if copy is None or run.state(intent.side, copy) != intent.state or stays is None or not link:
+    if copy is None or run.state(intent.side, copy) != intent.state or stays is None or trash is None:
         run.note(intent, "refused", intent.side, why="changed meanwhile")
         if copy is not None:
             run.wait(intent.side, copy, "copy", None)
-        return True
-    trash = run.folders.id(intent.side, "trash")
-    if trash is None:
-        return False
+        return None
     run.forget(intent.side, intent.target)
-    id = run.replicas[intent.side].write(copy, {"folder": trash}, run.permit(intent))
-    after = run.read(intent.side, id) if id is not None else None
+    return Sent(run.replicas[intent.side].write(copy, {"folder": trash}, run.permit(intent)))
+
+
+def _take_retired(run: Run, intent: Intent, sent: Sent) -> None:
+    after = run.read(intent.side, sent.id) if sent.id is not None else None
     if after is not None and run.state(intent.side, after)["folder"] != "trash":
-        return False
+        return
     if after is not None:
         run.wait(intent.side, after, "copy", None)
+    run.session.close_intent(intent)
     run.note(intent, "done", intent.side)
-    return True
+
+
+EFFECTS: dict[str, tuple[Callable[[Run, Parcel], Any], Callable[[Run, Intent, Any], None]]] = {
+    "create": (_send_create, _take_created),
+    "write": (_send_write, _take_written),
+    "retire": (_send_retire, _take_retired),
+}
+"""For each kind of intent: send it (None: it was not sent, and needn't be), and take in what it did."""
 
 
 # ---- what could not be done

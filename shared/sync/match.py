@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from shared.model.errors import Unavailable
-from shared.model.links import End, Intent, Link
+from shared.model.links import End, Intent, Link, Waiting
 from shared.model.mail import Item
 from shared.model.plans import State
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
@@ -64,26 +64,24 @@ def _decide(run: Run, side: Side, id: str) -> None:
         elif not item.draft:
             _place(run, side, item)
     except Unavailable:
-        row = run.session.waiting(side, id)
-        if row is not None:
-            run.session.put_waiting(replace(row, due=run.now() + run.policy.retry))
-        elif (held := run.listed[side].get(id)) is not None:
-            unread = Item(id, held.folder, held.read, held.flag, held.received, held.message_id)
-            run.wait(side, unread, "unreadable", run.now() + run.policy.retry)
-        else:
-            run.keep_hint(side, id)
+        row = run.session.waiting(side, id) or _unread(run, side, id)
+        run.session.put_waiting(replace(row, due=run.now() + run.policy.retry))
 
 
 def _missing(run: Run, side: Side, id: str) -> None:
-    """A message that waits is given up after two looks a minute apart."""
+    """A message that was shown or named and is not found is given up after two looks a minute apart."""
     row, now = run.session.waiting(side, id), run.now()
-    if row is None:
-        return
-    if row.missed is not None and now - row.missed >= run.policy.reread:
+    if row is not None and row.missed is not None and now - row.missed >= run.policy.reread:
         run.session.drop_waiting(side, id)
-    else:
-        missed = row.missed if row.missed is not None else now
-        run.session.put_waiting(replace(row, missed=missed, due=missed + run.policy.reread))
+        return
+    row = row or _unread(run, side, id)
+    missed = row.missed if row.missed is not None else now
+    run.session.put_waiting(replace(row, missed=missed, due=missed + run.policy.reread))
+
+
+def _unread(run: Run, side: Side, id: str) -> Waiting:
+    """A row for an id of which nothing is known yet; its identity is told when it can be read."""
+    return Waiting(side, id, run.identity.hash("unread", side, id), False, "", run.now(), "unreadable")
 
 
 def _place(run: Run, side: Side, item: Item) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from shared.model.errors import Conflict, Unavailable
@@ -85,14 +86,15 @@ class Reconcile:
         return list(self._table.scan(self._partition, HINT, after(HINT)))
 
     def _drop(self, hints: list[Entity]) -> None:
-        """A hint goes only if nobody renewed it meanwhile, and if what it names was dealt with or written down."""
-        for hint in hints:
-            side, _, id = hint.key[len(HINT) :].partition(":")
-            if (side, id) not in self._run.kept_hints:
-                try:
-                    self._table.transact(self._partition, [Op("delete", hint.key, if_match=hint.etag)])
-                except Conflict:
-                    continue
+        """What the hints named was dealt with or written down. A hint stays if somebody renewed it meanwhile."""
+        for start in range(0, len(hints), 100):
+            some = [Op("delete", hint.key, if_match=hint.etag) for hint in hints[start : start + 100]]
+            try:
+                self._table.transact(self._partition, some)
+            except Conflict:
+                for op in some:
+                    with suppress(Conflict):
+                        self._table.transact(self._partition, [op])
 
     def _collect(self, hints: list[Entity], due: set[str]) -> None:
         """Ids from both streams and hints. The ids that are sure to be read go with the streams in one request."""

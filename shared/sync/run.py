@@ -70,7 +70,6 @@ class Run:
         self.removed: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.hinted: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.todo: dict[str, Intent] = {}
-        self.kept_hints: set[tuple[str, str]] = set()
         self.stopped: TandemError | None = None
         self._reads: dict[tuple[Side, str], tuple[Item | None, float]] = {}
 
@@ -80,7 +79,6 @@ class Run:
             self.removed[side].clear()
             self.hinted[side].clear()
         self.todo.clear()
-        self.kept_hints.clear()
         self._reads.clear()
 
     def now(self) -> float:
@@ -119,10 +117,6 @@ class Run:
     def peek(self, side: Side, id: str) -> Item | None:
         """The item if this round has read it."""
         return self._reads.get((side, id), (None, 0.0))[0]
-
-    def keep_hint(self, side: Side, id: str) -> None:
-        """What this hint names could not be looked at: it stays."""
-        self.kept_hints.add((side, id))
 
     # ---- what items mean
     def state(self, side: Side, item: Item | Row) -> State:
@@ -171,7 +165,7 @@ class Run:
             self.session.put_waiting(row)
 
     def rest(self, link: Link) -> Link:
-        """What these reads show needs no step: nothing is due. A side not read in this round, or missed, keeps its mark."""
+        """What these reads show needs no step: nothing is due. A side not read, or missed, keeps its mark."""
         for side in SIDES:
             end = link.end(side)
             if end.due is not None and end.missed is None and self.peek(side, end.id) is not None:
