@@ -78,7 +78,7 @@ STORY = (
         _acts(
             "receives",
             outlook="customs order packing photo invoice arrival shipped",
-            dingtalk="quote lading schedule payment sample inspection stopped",
+            dingtalk="quote stopped lading schedule sample payment inspection",
         ),
     ),
     Scene(
@@ -86,7 +86,7 @@ STORY = (
         _acts(
             "sends",
             outlook="booking deposit agenda claim thanks",
-            dingtalk="inquiry drawing delivery overtime reply",
+            dingtalk="inquiry drawing overtime delivery reply",
         ),
     ),
     Scene(

@@ -62,9 +62,7 @@ class Oracle:
         for edit in group.edits:
             if edit.field == field and (edit.side == side or edit.value == old):
                 edit.superseded = True
-        group.edits.append(
-            Edit(side, field, value, self._now(), superseded=self._is_no_change(item, field, value))
-        )
+        group.edits.append(Edit(side, field, value, self._now(), superseded=self._is_no_change(item, field, value)))
         group.trashed += value == "trash"
         if value == "trash" and not any(i.message_id == item.message_id for i in self._boxes[other(side)].messages()):
             group.never.add(other(side))

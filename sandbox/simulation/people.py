@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sandbox.simulation.letters import letter
@@ -44,7 +45,7 @@ class People:
         for side in SIDES:
             for _ in range(self._rng.randint(1, 3)):
                 self._arrive(side)
-            self._world.after(self._pause(), lambda side=side: self._again(side))
+            self._world.after(self._pause(), partial(self._again, side))
 
     def _pause(self) -> float:
         return self._rng.choice((2.0, 10.0, 30.0, 60.0)) * self._rng.random() + 0.1
@@ -102,13 +103,13 @@ class People:
         outside = self._rng.choice(OUTSIDE)
         if kind in ("plain", "both"):
             to = [own.address] if kind == "plain" else [own.address, twin.address]
-            letter = self._write(outside, to if self._rng.random() < 0.85 else ["list@elsewhere.example"])
-            self._deliver(side, letter, False, twins=kind == "both")
+            hidden = self._rng.random() >= 0.85
+            received = self._write(outside, ["list@elsewhere.example"] if hidden else to)
+            self._deliver(side, received, False, twins=kind == "both")
             if kind == "both":
-                self._later(other(side), letter)
+                self._later(other(side), received)
             return
-        to = {"out": outside, "self": own.address, "other": twin.address}[kind]
-        letter = self._write(own.address, [to])
+        letter = self._write(own.address, [{"out": outside, "self": own.address, "other": twin.address}[kind]])
         self._deliver(side, letter, True)
         if kind == "self":
             self._deliver(side, letter, False)

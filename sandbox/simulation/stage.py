@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -100,7 +101,7 @@ class Stage:
         """Take the vendor's pushes; each arrives as often and as late as `pushes` says."""
         for delivery in self.microsoft.take_notifications():
             for delay in self.pushes():
-                self.world.after(delay, lambda delivery=delivery: self._notify(delivery.body))
+                self.world.after(delay, partial(self._notify, delivery.body))
             self.microsoft.notified(delivery, True)
 
     def _notify(self, body: bytes) -> None:

@@ -24,7 +24,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
-from shared.model.words import Flag, Side, other
+from shared.model.words import DINGTALK, Flag, Side, other
 from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
@@ -144,7 +144,7 @@ def _take_created(run: Run, intent: Intent, made: Created) -> None:
         run.session.put_intent(replace(intent, settle_after=run.now() + run.policy.busy))
         return
     flag: Flag | None = None
-    if not made.listed and (intent.state or {}).get("flag") != "none":
+    if intent.side == DINGTALK and not made.listed and (intent.state or {}).get("flag") != "none":
         item = run.read(intent.side, made.id)
         flag = item.flag if item is not None else "none"
     link_copy(run, intent, made.id, made.listed, flag)

@@ -1,0 +1,10 @@
+"""A simulated DingTalk mail (Alimail): the REST door v2 and the IMAP door on one store, as far as Tandem and its
+neighbours use them. Written from the vendor's contract; it knows nothing of the product."""
+
+from sandbox.dingtalk.imap_server import ImapServer
+from sandbox.dingtalk.imap_session import ImapSession
+from sandbox.dingtalk.person import AliMailbox
+from sandbox.dingtalk.switches import Switches
+from sandbox.dingtalk.vendor import DingTalkMail
+
+__all__ = ["AliMailbox", "DingTalkMail", "ImapServer", "ImapSession", "Switches"]

@@ -1,0 +1,44 @@
+"""The IMAP door behind a loopback socket."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+
+from sandbox.dingtalk.vendor import DingTalkMail
+
+
+class ImapServer:
+    """A thread for each connection; `close` ends them all."""
+
+    def __init__(self, vendor: DingTalkMail, port: int = 0) -> None:
+        self._server = _Server(("127.0.0.1", port), _handler(vendor))
+        self.host: str = "127.0.0.1"
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+
+
+def _handler(vendor: DingTalkMail) -> type[socketserver.BaseRequestHandler]:
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            session = vendor.imap()
+            self.request.sendall(session.greeting())
+            while not session.closed:
+                data = self.request.recv(1 << 20)
+                if not data:
+                    return
+                self.request.sendall(session.feed(data))
+
+    return Handler

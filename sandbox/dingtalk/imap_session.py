@@ -1,0 +1,115 @@
+"""One connection to the IMAP door, without a socket: bytes in, bytes out.
+
+The observed server: no LITERAL+, no MOVE, no CONDSTORE, no keywords; COPY takes the source away; SEARCH knows dates and
+UNSEEN only; a mailbox name with 8-bit bytes makes it drop the connection (Alimail: IMAP).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sandbox.dingtalk.imap_commands import COMMANDS, Bad, Dropped, No, Selected
+from sandbox.dingtalk.store import Store
+from sandbox.dingtalk.world import World
+
+GREETING = b"* OK AliYun IMAP Server Ready\r\n"
+LITERAL = re.compile(rb"\{(\d+)\}$")
+LITERAL_PLUS = re.compile(rb"\{\d+\+\}$")
+TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\((?:[^()]|\([^()]*\))*\)|[^\s"()]+(?:\[[^\]]*\])?(?:<[^>]*>)?')
+
+
+class ImapSession:
+    """`closed`: the server has ended the connection."""
+
+    def __init__(self, world: World, stores: Mapping[str, Store]) -> None:
+        self.world, self.stores = world, stores
+        self.store: Store | None = None
+        self.selected: Selected | None = None
+        self.closed = False
+        self._buffer, self._line, self._wanted = b"", b"", 0
+        self._literals: list[bytes] = []
+        self._idle = b""
+
+    def greeting(self) -> bytes:
+        return GREETING
+
+    def feed(self, data: bytes) -> bytes:
+        """All output that `data` causes; it may end in the middle of a line or literal."""
+        self._buffer += data
+        out = b""
+        with self.world.lock:
+            while not self.closed:
+                more = self._literal() if self._wanted else self._command_line()
+                if more is None:
+                    break
+                out += more
+        return out
+
+    def _literal(self) -> bytes | None:
+        if len(self._buffer) < self._wanted:
+            return None
+        self._literals.append(self._buffer[: self._wanted])
+        self._buffer, self._wanted = self._buffer[self._wanted :], 0
+        return b""
+
+    def _command_line(self) -> bytes | None:
+        line, end, rest = self._buffer.partition(b"\r\n")
+        if not end:
+            return None
+        self._buffer = rest
+        if self._idle:
+            tag, self._idle = self._idle, b""
+            return tag + (b" OK IDLE terminated\r\n" if line.upper() == b"DONE" else b" BAD expected DONE\r\n")
+        if LITERAL_PLUS.search(line):
+            self._line, self._literals = b"", []
+            return line.split(b" ", 1)[0] + b" BAD invalid command or parameters\r\n"
+        self._line += line
+        if match := LITERAL.search(line):
+            self._wanted = int(match[1])
+            self._line = self._line[: -len(match[0])] + b'"\x00%d"' % len(self._literals)
+            if self._wanted == 0:
+                self._literals.append(b"")
+            return b"+ Ready for additional command text\r\n"
+        whole, literals = self._line, self._literals
+        self._line, self._literals = b"", []
+        return self._command(whole, literals)
+
+    def _command(self, line: bytes, literals: list[bytes]) -> bytes:
+        words = [_word(word, literals) for word in TOKEN.findall(line)]
+        if len(words) < 2:
+            return b"* BAD invalid command or parameters\r\n"
+        tag, name, args = words[0], words[1].decode("ascii", "replace").upper(), words[2:]
+        if name == "UID" and args:
+            name, args = "UID " + args[0].decode("ascii", "replace").upper(), args[1:]
+        self.world.counts[f"IMAP {name}" if name in COMMANDS else "IMAP other"] += 1
+        if name == "IDLE" and self.selected:
+            self._idle = tag
+            return b"+ idling\r\n"
+        return self._answer(tag, name, args)
+
+    def _answer(self, tag: bytes, name: str, args: list[bytes]) -> bytes:
+        try:
+            if name not in COMMANDS:
+                raise Bad
+            handler, needs_login = COMMANDS[name]
+            if needs_login and self.store is None:
+                raise No("not logged in")
+            untagged, text = handler(self, args)
+            return untagged + tag + b" OK " + text.encode() + b"\r\n"
+        except No as no:
+            return tag + b" NO " + str(no).encode() + b"\r\n"
+        except Bad:
+            return tag + b" BAD invalid command or parameters\r\n"
+        except Dropped:
+            self.closed = True
+            return b""
+
+
+def _word(word: bytes, literals: list[bytes]) -> bytes:
+    """An argument without its quotes; the stand-in of a literal gives the literal."""
+    if word.startswith(b'"\x00'):
+        return literals[int(word[2:-1])]
+    if word.startswith(b'"') and word.endswith(b'"'):
+        return re.sub(rb"\\(.)", rb"\1", word[1:-1])
+    return word

@@ -1,0 +1,125 @@
+"""RFC 5322 bytes taken apart the way a mail server would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message as Mime
+from email.parser import BytesParser
+from email.policy import compat32
+from email.utils import getaddresses, parsedate_to_datetime
+
+from sandbox.dingtalk.records import Address, Parsed, Part
+
+RECEIPT = ("disposition-notification-to", "return-receipt-to", "x-confirm-reading-to")
+
+
+def parse(mime: bytes) -> Parsed:
+    root = BytesParser(policy=compat32).parsebytes(mime)
+    bodies, parts = _split(root)
+    from_ = _addresses(root, "from")
+    headers = tuple((name, _decoded(_unfolded(str(value)))) for name, value in root.raw_items())
+    return Parsed(
+        subject=_header(root, "subject"),
+        from_=next(iter(from_), None),
+        sender=next(iter(_addresses(root, "sender") or from_), None),
+        to=_addresses(root, "to"),
+        cc=_addresses(root, "cc"),
+        bcc=_addresses(root, "bcc"),
+        reply_to=_addresses(root, "reply-to"),
+        date=_date(root),
+        message_id=_header(root, "message-id").strip().strip("<>"),
+        in_reply_to=_header(root, "in-reply-to").strip(),
+        references=" ".join(_header(root, "references").split()),
+        headers=headers,
+        text=bodies.get("text/plain", ""),
+        html=bodies.get("text/html", ""),
+        parts=parts,
+        wants_receipt=any(name.lower() in RECEIPT for name, _ in headers),
+        important=_header(root, "x-priority")[:1] in ("1", "2") or _header(root, "importance").lower() == "high",
+    )
+
+
+def _split(root: Mime) -> tuple[dict[str, str], tuple[Part, ...]]:
+    """The first text and HTML bodies, and everything else as attachments."""
+    bodies: dict[str, str] = {}
+    parts: list[Part] = []
+    for leaf in _leaves(root):
+        kind = leaf.get_content_type()
+        attached = leaf.get_content_disposition() == "attachment" or leaf.get_filename() is not None
+        if kind in ("text/plain", "text/html") and not attached and kind not in bodies:
+            bodies[kind] = _text(leaf)
+        else:
+            parts.append(_part(leaf, len(parts) + 1))
+    return bodies, tuple(parts)
+
+
+def _leaves(part: Mime) -> Iterator[Mime]:
+    if part.is_multipart() and part.get_content_type() != "message/rfc822":
+        for child in part.get_payload():
+            yield from _leaves(child)  # type: ignore[arg-type]  # the payload of a multipart is parts
+    else:
+        yield part
+
+
+def _part(leaf: Mime, number: int) -> Part:
+    kind, content_id = leaf.get_content_type(), _header(leaf, "content-id").strip().strip("<>")
+    return Part(
+        id=f"A{number}",
+        name=_decoded(leaf.get_filename() or "") or f"attachment{number}",
+        content_type=kind,
+        content=_inner(leaf) if kind == "message/rfc822" else _payload(leaf),
+        inline=bool(content_id) and leaf.get_content_disposition() != "attachment",
+        content_id=content_id,
+        whole=kind != "message/rfc822",
+    )
+
+
+def _payload(leaf: Mime) -> bytes:
+    content = leaf.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
+
+
+def _inner(leaf: Mime) -> bytes:
+    inner = leaf.get_payload()
+    return inner[0].as_bytes() if isinstance(inner, list) and inner else b""  # type: ignore[union-attr]
+
+
+def _text(leaf: Mime) -> str:
+    content, charset = _payload(leaf), leaf.get_content_charset() or "utf-8"
+    for name in (charset, "gb18030"):
+        try:
+            return content.decode(name)
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return content.decode("utf-8", "replace")
+
+
+def _unfolded(value: str) -> str:
+    return re.sub(r"\r?\n[ \t]*", " ", value)
+
+
+def _header(part: Mime, name: str) -> str:
+    value = part.get(name)
+    return "" if value is None else _decoded(_unfolded(str(value)))
+
+
+def _decoded(value: str) -> str:
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, UnicodeDecodeError, ValueError):
+        return value
+
+
+def _addresses(part: Mime, name: str) -> tuple[Address, ...]:
+    raw = [_unfolded(str(value)) for value in part.get_all(name, [])]
+    return tuple(Address(_decoded(shown), email) for shown, email in getaddresses(raw) if email)
+
+
+def _date(part: Mime) -> float | None:
+    try:
+        return parsedate_to_datetime(str(part.get("date"))).timestamp()
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,57 @@
+"""Search over REST: the part of the query language that a reader of state uses (Alimail: search)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from sandbox.dingtalk import render
+from sandbox.dingtalk.calls import Call, Route, ok
+from sandbox.dingtalk.errors import invalid
+from sandbox.dingtalk.messages import paged, show
+from sandbox.dingtalk.records import Message
+from sandbox.web import Response
+
+TERM = re.compile(r"(\w+)\s*(:|>=|<=|>|<)\s*(\"(?:[^\"]|\"\")*\"|[^\s()]+)")
+Test = Callable[[Message], bool]
+
+
+def query(call: Call) -> Response:
+    """Terms joined by AND. `nextCursor` is "$" at the end."""
+    call.query("$select")
+    body = call.body("query", "cursor", "size", "email")
+    tests = _tests(str(body.get("query") or ""))
+    rows = [m for m in call.store.searched() if all(test(m) for test in tests)]
+    rows.sort(key=lambda m: (-m.received, m.id))
+    page, following = paged(rows, str(body.get("cursor") or ""), str(body.get("size", 20)))
+    shown = [show(call, m, call.request.query.get("$select"), listing=True) for m in page]
+    return ok({"messages": shown, "total": len(rows), "nextCursor": following or "$"})
+
+
+def _tests(text: str) -> list[Test]:
+    left = TERM.sub("", text)
+    if not text.strip() or re.sub(r"\bAND\b", "", left).strip():
+        raise invalid("query")
+    return [_test(*match.groups()) for match in TERM.finditer(text)]
+
+
+def _test(name: str, sign: str, value: str) -> Test:
+    value = value.strip('"')
+    if name == "folderId" and sign == ":":
+        return lambda m: m.folder == value
+    if name == "isRead" and sign == ":" and value in ("true", "false"):
+        return lambda m: m.read == (value == "true")
+    if name == "tag" and sign == ":":
+        return lambda m: value in m.tags
+    if name == "date" and sign != ":":
+        at = render.epoch(value)
+        return {
+            ">": lambda m: m.received > at,
+            ">=": lambda m: m.received >= at,
+            "<": lambda m: m.received < at,
+            "<=": lambda m: m.received <= at,
+        }[sign]
+    raise invalid("query")
+
+
+ROUTES = (Route("POST", ("messages", "query"), query),)

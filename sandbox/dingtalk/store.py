@@ -1,0 +1,164 @@
+"""One mailbox: its folders and messages, and what listings show of them after a lag."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Literal
+
+from sandbox.dingtalk.mime import parse
+from sandbox.dingtalk.records import COMPLETE, FLAGGED, ROLES, TOP, Folder, Message
+from sandbox.dingtalk.world import World
+
+NAMES: dict[str, dict[str, str]] = {
+    "zh-CN": {"1": "已发送", "2": "收件箱", "3": "垃圾邮件", "5": "草稿", "6": "已删除邮件"},
+    "zh-TW": {"1": "寄件備份", "2": "收件匣", "3": "垃圾郵件", "5": "草稿", "6": "已刪除郵件"},
+    "en": {"1": "Sent", "2": "Inbox", "3": "Spam", "5": "Drafts", "6": "Trash"},
+}
+LAGGING = 0.4
+"""Share of the changes that lag at all."""
+FIRST_FOLDER = 100
+
+
+class Store:
+    """Keyed by address. `items` is the truth, `shown` what listings and counters see."""
+
+    def __init__(self, world: World, address: str, password: str | None, language: str, aliases: Iterable[str]) -> None:
+        self.world, self.address, self.password = world, address, password
+        self.aliases = tuple(aliases)
+        self.folders: dict[str, Folder] = {id: Folder(id, NAMES[language][id], uidvalidity=int(id)) for id in ROLES}
+        self.items: dict[str, Message] = {}
+        self.listeners: list[Callable[[str, Message], None]] = []
+        self.quota: int | None = None
+        self._shown: dict[str, Message] = {}
+        self._searched: dict[str, Message] = {}
+        self._due: list[tuple[float, int, str, bool]] = []
+        self._previous: dict[str, tuple[float, Message]] = {}
+        self._glitches: dict[str, float] = {}
+        self._uids: Counter[str] = Counter()
+
+    # ---- changes
+    def add(
+        self,
+        folder: str,
+        mime: bytes,
+        *,
+        received: float,
+        read: bool = False,
+        tags: frozenset[str] = frozenset(),
+        answered: bool = False,
+        by: Literal["person", "client"] = "person",
+    ) -> Message:
+        now, parsed = self.world.now(), parse(mime)
+        message = Message(
+            self._new_id(), folder, mime, parsed, received, now, now, self.next_uid(folder), read, tags, answered,
+            by=by, receipt_due=parsed.wants_receipt,
+        )  # fmt: skip
+        return self._put(message)
+
+    def _new_id(self) -> str:
+        return f"Dzzzz{self.world.serial():06d}"
+
+    def next_uid(self, folder: str) -> int:
+        self._uids[folder] += 1
+        return self._uids[folder]
+
+    def uid_next(self, folder: str) -> int:
+        return self._uids[folder] + 1
+
+    def change(self, message: Message, **fields: Any) -> Message:
+        """New field values; `modified` moves unless the vendor keeps it for state changes."""
+        if self.world.switches.lastmod_on_flag:
+            fields = {"modified": self.world.now(), **fields}
+        return self._put(replace(message, version=message.version + 1, **fields))
+
+    def move(self, message: Message, folder: str) -> Message:
+        """Into another folder: a new UID, and, by a switch, a new id."""
+        moved = {"folder": folder, "uid": self.next_uid(folder), "deleted_mark": False}
+        if self.world.switches.move_keeps_id:
+            return self.change(message, **moved)
+        self.purge(message)
+        return self.change(replace(message, id=self._new_id()), **moved)
+
+    def purge(self, message: Message) -> None:
+        self.items.pop(message.id, None)
+        self._index_later(message.id)
+
+    def _put(self, message: Message) -> Message:
+        old = self.items.get(message.id)
+        if old is not None:
+            self._previous[message.id] = (self.world.now(), old)
+        self.items[message.id] = message
+        self._index_later(message.id)
+        for listener in self.listeners:
+            listener(self.address, message)
+        return message
+
+    # ---- what listings and searches see
+    def _index_later(self, id: str) -> None:
+        for searched, lag in ((False, self.world.switches.list_lag), (True, self.world.switches.search_lag)):
+            if lag and self.world.happens(LAGGING):
+                at = self.world.now() + self.world.random.uniform(0, lag)
+                heapq.heappush(self._due, (at, self.world.serial(), id, searched))
+            else:
+                self._index(id, searched)
+
+    def _index(self, id: str, searched: bool) -> None:
+        index, item = self._searched if searched else self._shown, self.items.get(id)
+        if item is None:
+            index.pop(id, None)
+        else:
+            index[id] = item
+
+    def _settle(self) -> None:
+        while self._due and self._due[0][0] <= self.world.now():
+            _, _, id, searched = heapq.heappop(self._due)
+            self._index(id, searched)
+
+    def listed(self, folder: str) -> list[Message]:
+        self._settle()
+        return [message for message in self._shown.values() if message.folder == folder]
+
+    def searched(self) -> list[Message]:
+        self._settle()
+        return list(self._searched.values())
+
+    def counters(self, folder: str) -> tuple[int, int]:
+        """-> all messages, unread messages."""
+        messages = self.listed(folder)
+        return len(messages), sum(not message.read for message in messages)
+
+    # ---- reads
+    def get(self, id: str) -> Message | None:
+        """A read by id, with the vendor's moods."""
+        now, switches, item = self.world.now(), self.world.switches, self.items.get(id)
+        calm = now - self._glitches.get(id, -1e9) > switches.glitch_seconds + 75
+        if item is not None and calm and self.world.happens(switches.glitch_404):
+            self._glitches[id] = now
+        if now - self._glitches.get(id, -1e9) < switches.glitch_seconds:
+            return None
+        if item is not None and switches.get_stale and id in self._previous:
+            when, old = self._previous[id]
+            if now - when < switches.get_stale and self.world.happens(0.5):
+                return old
+        return item
+
+    # ---- folders
+    def children(self, parent: str) -> list[Folder]:
+        return [folder for folder in self.folders.values() if folder.parent == parent]
+
+    def make_folder(self, name: str, parent: str = TOP) -> Folder:
+        serial = FIRST_FOLDER + self.world.serial()
+        folder = Folder(str(serial), name, parent, serial)
+        self.folders[folder.id] = folder
+        return folder
+
+    def path(self, folder: Folder) -> tuple[str, ...]:
+        above = self.path(self.folders[folder.parent]) if folder.parent in self.folders else ()
+        return (*above, folder.name)
+
+
+def flag_of(message: Message) -> Literal["none", "flagged", "complete"]:
+    return "complete" if COMPLETE in message.tags else "flagged" if FLAGGED in message.tags else "none"

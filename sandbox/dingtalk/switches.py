@@ -1,0 +1,60 @@
+"""What is not known for certain about the vendor: each a switch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Probabilities are in [0, 1], durations in seconds. The defaults are a calm mailbox of the paid edition."""
+
+    token_life: int = 3600
+    rate: float | None = 40.0
+    """Requests a second for the whole mail domain; None lifts the limit."""
+    retry_after: bool = True
+    """A 429 says how long to wait."""
+    error_on_200: bool = False
+    """Refusals come with status 200 and `detailErrorCode` in the body."""
+
+    # Ids, listings, reads
+    move_keeps_id: bool = True
+    lastmod_on_flag: bool = True
+    delete_twice_noop: bool = True
+    list_lag: float = 0.0
+    """Listings and counters follow the store after a random lag of up to this."""
+    search_lag: float = 0.0
+    get_stale: float = 0.0
+    """A read by id may show the state before the last change for this long."""
+    glitch_404: float = 0.0
+    """Probability that a read by id answers 404 for `glitch_seconds` although the message is there."""
+    glitch_seconds: float = 45.0
+    headers_in_list: bool = True
+    body_in_list: bool = False
+    size_as_string: bool = False
+    brackets_on_message_id: bool = True
+    batch_partial: Literal["skip", "refuse"] = "skip"
+    """What a batch call does with an id that isn't there."""
+    folder_parent_key: Literal["folderId", "folerId", "folder"] = "folderId"
+
+    # Attachments
+    stream: Literal["relative", "absolute", "json"] = "relative"
+    """How `$value` points to the stream: a 302 with a relative or absolute Location, or 200 with {location}."""
+    shows_rfc822: bool = False
+    """Attached messages are listed as attachments."""
+
+    # IMAP
+    appenduid: bool = True
+    honours_internaldate: bool = True
+    flagged_maps_to: Literal["none", "1", "11"] = "none"
+    refuses_bare_lf: bool = True
+    max_append: int = 50 * 1024 * 1024
+    append_rules: bool = False
+    """A rule that forwards or answers mail runs on an APPENDed message: counted as mail sent."""
+    lockout_after: int | None = None
+    """After so many refused logins the account takes no password at all."""
+
+    # Receipts
+    read_sends_receipt: bool = True
+    trash_sends_receipt: bool = False
