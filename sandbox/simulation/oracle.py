@@ -26,8 +26,8 @@ class Edit:
 
 @dataclass(slots=True)
 class Group:
-    """All messages of one identity: a Message-ID, sent or received. There should be one on each side, but for a side that
-    did not have it yet (`never`) when the other trashed it."""
+    """All messages of one identity: a Message-ID, sent or received. There should be one on each side, but for a side
+    that did not have it yet (`never`) when the other trashed it."""
 
     twins: bool = False
     origin: Counter[str] = field(default_factory=Counter)

@@ -78,8 +78,8 @@ def adopt(run: Run, intent: Intent, item: Item) -> None:
 
 
 def link_copy(run: Run, intent: Intent, id: str, listed: bool, flag: Flag | None = None) -> Link:
-    """Our copy stands as `id`: close the intent and link the two in one commit. `flag`: what a read of the copy showed. In
-    DingTalk it takes a request of its own: where the copy has none, ours was not done, and is still to be written."""
+    """Our copy stands as `id`: close the intent and link the two in one commit. `flag`: what a read of the copy showed.
+    In DingTalk it takes a request of its own: where the copy has none, ours was not done, and is still to be written."""
     side, now = intent.side, run.now()
     old = run.session.link(intent.key)
     copy = End(id, seen=listed, due=None if listed else now + run.policy.echo, key=intent.key)
