@@ -24,7 +24,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
-from shared.model.words import DINGTALK, Flag, Side, other
+from shared.model.words import Side, other
 from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
@@ -143,11 +143,7 @@ def _take_created(run: Run, intent: Intent, made: Created) -> None:
     if made.id is None:
         run.session.put_intent(replace(intent, settle_after=run.now() + run.policy.busy))
         return
-    flag: Flag | None = None
-    if intent.side == DINGTALK and not made.listed and (intent.state or {}).get("flag") != "none":
-        item = run.read(intent.side, made.id)
-        flag = item.flag if item is not None else "none"
-    link_copy(run, intent, made.id, made.listed, flag)
+    link_copy(run, intent, made.id, made.listed)
 
 
 # ---- a change of state
@@ -224,16 +220,21 @@ def _not_sent(run: Run, intent: Intent, why: str) -> None:
 
 # ---- our copy, whose original came late
 def _send_retire(run: Run, parcel: Parcel) -> Sent | None:
-    """Into the trash with it: only as it was, and only while the original is there."""
+    """Into the trash with it: only if nobody moved it, and only while the original is there. What somebody changed on it
+    meanwhile is journaled."""
     intent = parcel.intent
     copy = run.read(intent.side, intent.target, run.policy.fresh)
     link, trash = run.session.link(intent.key), run.folders.id(intent.side, "trash")
     stays = run.read(intent.side, link.end(intent.side).id) if link else None
-    if copy is None or run.state(intent.side, copy) != intent.state or stays is None or trash is None:
+    before, shown = intent.state or {}, run.state(intent.side, copy) if copy is not None else {}
+    if copy is None or shown["folder"] != before["folder"] or stays is None or trash is None:
         run.note(intent, "refused", intent.side, why="changed meanwhile")
         if copy is not None:
             run.wait(intent.side, copy, "copy", None)
         return None
+    if changed := {name: value for name, value in shown.items() if value != before[name]}:
+        run.note(intent, "overwritten", intent.side, **changed)
+        run.session.commit()
     run.forget(intent.side, intent.target)
     return Sent(run.replicas[intent.side].write(copy, {"folder": trash}, run.permit(intent)))
 

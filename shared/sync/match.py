@@ -281,7 +281,11 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
 
 
 def plan_create(run: Run, side: Side, item: Item, key: str, attempts: int = 1) -> None:
-    """Plan a copy of `item` (which stands on `side`) on the other side."""
+    """Plan a copy of `item` (which stands on `side`) on the other side. A copy in DingTalk is made without a flag: setting
+    it takes a request of its own, so it is a change of state like any other, with an intent of its own."""
+    state = dict(run.state(side, item))
+    if other(side) == DINGTALK:
+        state["flag"] = "none"
     intent = Intent(
         key,
         "create",
@@ -290,7 +294,7 @@ def plan_create(run: Run, side: Side, item: Item, key: str, attempts: int = 1) -
         run.is_sent(side, item),
         source=item.id,
         source_key=item.key,
-        state=dict(run.state(side, item)),
+        state=state,
         received=item.received,
         attempts=attempts,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.model.errors import TandemError, Unavailable
 from shared.model.links import End, Intent, Link
 from shared.model.mail import Found, Item, Trace
-from shared.model.words import DINGTALK, Flag, Side, other
+from shared.model.words import DINGTALK, Side, other
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.run import Run
@@ -73,28 +73,24 @@ def _read_or_none(run: Run, side: Side, id: str) -> Item | None:
 
 def adopt(run: Run, intent: Intent, item: Item) -> None:
     """The item of an intent was found: link it with the state it was made with."""
-    link_copy(run, intent, item.id, listed=True, flag=item.flag)
+    link_copy(run, intent, item.id, listed=True)
     run.recheck(run.session.link(intent.key), (intent.side,))  # type: ignore[arg-type]
 
 
-def link_copy(run: Run, intent: Intent, id: str, listed: bool, flag: Flag | None = None) -> Link:
-    """Our copy stands as `id`: close the intent and link the two in one commit. `flag`: what a read of the copy showed.
-    In DingTalk it takes a request of its own: where the copy has none, ours was not done, and is still to be written."""
+def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
+    """Our copy stands as `id`: close the intent and link the two in one commit."""
     side, now = intent.side, run.now()
     old = run.session.link(intent.key)
     copy = End(id, seen=listed, due=None if listed else now + run.policy.echo, key=intent.key)
     source = End(intent.source, due=now, key=intent.source_key)
     ends = {side: copy, other(side): source}
-    state = dict(intent.state or {})
-    if flag == "none" and side == DINGTALK:
-        state["flag"] = flag
     link = Link(
         intent.key,
         intent.mid,
         intent.sent,
         ends["dingtalk"],
         ends["outlook"],
-        state,
+        dict(intent.state or {}),
         side,
         made=(old.made if old else 0) + 1,
         written=now,
@@ -155,12 +151,12 @@ def confirmed(run: Run, link: Link, intent: Intent, item: Item) -> Link:
 
 
 def settle_retire(run: Run, intent: Intent) -> None:
-    """Our copy whose original came late: still as it was, it goes into the trash (again); else it stays."""
+    """Our copy whose original came late: still where it was, it goes into the trash (again); else it stays."""
     item = run.read(intent.side, intent.target)
     if item is None and intent.missed is None:
         later = run.now() + run.policy.reread
         return run.session.put_intent(replace(intent, missed=run.now(), settle_after=later))
-    if item is not None and run.state(intent.side, item) == intent.state:
+    if item is not None and run.folders.key(intent.side, item.folder) == (intent.state or {})["folder"]:
         run.todo[intent.id] = replace(intent, attempts=intent.attempts + 1)
         return None
     run.session.close_intent(intent)
