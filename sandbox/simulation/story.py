@@ -14,7 +14,7 @@ from sandbox.simulation.people import People
 from sandbox.simulation.stage import INVISIBLE, Stage
 from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
 
-ACTIVE, SETTLE, ROUND = 600.0, 1500.0, 400.0
+ACTIVE, SETTLE, ROUND = 900.0, 1500.0, 400.0
 """Seconds that people are at work; that everything under way may take to end; of one quiet round."""
 LEAST_ACTS, LEAST_FAULTS, LEAST_CRASHES = 40, 8, 1
 

@@ -24,7 +24,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
-from shared.model.words import Side, other
+from shared.model.words import SIDES, Side, other
 from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
@@ -199,7 +199,7 @@ def _due_after(run: Run, intent: Intent, link: Link, item: Item) -> None:
     """What is still to be read after a write: nothing, when both sides show the base."""
     state = run.state(intent.side, item)
     if any(state[name] != value for name, value in (intent.want or {}).items()):
-        run.recheck(link, (intent.side,), run.now() + run.policy.retry)
+        run.recheck(link, SIDES, run.now() + run.policy.retry)
     elif link.base != state:
         run.recheck(link, (intent.side,))
     else:
@@ -220,12 +220,14 @@ def _not_sent(run: Run, intent: Intent, why: str) -> None:
 
 # ---- our copy, whose original came late
 def _send_retire(run: Run, parcel: Parcel) -> Sent | None:
-    """Into the trash with it: only if nobody moved it, and only while the original is there. What somebody changed on it
-    meanwhile is journaled."""
+    """Into the trash with it: only if nobody moved it, and only while the original is there. What somebody changed on
+    it meanwhile is journaled."""
     intent = parcel.intent
     copy = run.read(intent.side, intent.target, run.policy.fresh)
     link, trash = run.session.link(intent.key), run.folders.id(intent.side, "trash")
     stays = run.read(intent.side, link.end(intent.side).id) if link else None
+    if (copy is None or stays is None) and intent.attempts < RETIRES:
+        raise Unavailable("our copy or its original is not found just now; it is looked at again", code="not_found")
     before, shown = intent.state or {}, run.state(intent.side, copy) if copy is not None else {}
     if copy is None or shown["folder"] != before["folder"] or stays is None or trash is None:
         run.note(intent, "refused", intent.side, why="changed meanwhile")
@@ -248,6 +250,9 @@ def _take_retired(run: Run, intent: Intent, sent: Sent) -> None:
     run.session.close_intent(intent)
     run.note(intent, "done", intent.side)
 
+
+RETIRES = 4
+"""How often a copy is tried to be put into the trash before it is left where it is."""
 
 EFFECTS: dict[str, tuple[Callable[[Run, Parcel], Any], Callable[[Run, Intent, Any], None]]] = {
     "create": (_send_create, _take_created),

@@ -281,8 +281,8 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
 
 
 def plan_create(run: Run, side: Side, item: Item, key: str, attempts: int = 1) -> None:
-    """Plan a copy of `item` (which stands on `side`) on the other side. A copy in DingTalk is made without a flag: setting
-    it takes a request of its own, so it is a change of state like any other, with an intent of its own."""
+    """Plan a copy of `item` (which stands on `side`) on the other side. A copy in DingTalk is made without a flag:
+    setting it takes a request of its own, so it is a change of state like any other, with an intent of its own."""
     state = dict(run.state(side, item))
     if other(side) == DINGTALK:
         state["flag"] = "none"
