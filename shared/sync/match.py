@@ -15,7 +15,7 @@ from shared.model.mail import Item
 from shared.model.plans import State
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
-from shared.sync.observe import adopt_moved, is_same
+from shared.sync.observe import adopt_moved, is_certain, may_be
 from shared.sync.run import Run
 from shared.sync.settle import adopt
 
@@ -116,13 +116,17 @@ def _place(run: Run, side: Side, item: Item) -> None:
 # ---- a linked message?
 def _is_moved(run: Run, side: Side, item: Item, link: Link) -> bool:
     """Is this unlinked DingTalk message a linked one that has another id now? Only if the linked id is not found."""
-    if side != DINGTALK or link.gone == side or not is_same(run, link, item):
+    if side != DINGTALK or link.gone == side or not may_be(run, link, item):
         return False
     if run.busy(link.key):
         run.wait(side, item, "under way", run.now() + run.policy.busy)
         return True
     if run.read(DINGTALK, link.dingtalk.id) is not None:
         return False
+    if not is_certain(run, link, item):
+        run.recheck(link, (DINGTALK,))
+        run.wait(side, item, "under way", run.now() + run.policy.reread)
+        return True
     adopt_moved(run, link, item)
     run.recheck(link)
     return True

@@ -150,19 +150,28 @@ def find_moved(run: Run, link: Link) -> Item | None:
     if trace is None:
         return None
     for item in run.replicas[DINGTALK].find(trace).items:
-        if is_same(run, link, item) and _is_free(run, item):
+        if may_be(run, link, item) and is_certain(run, link, item) and _is_free(run, item):
             run.remember(DINGTALK, {item.id: item})
             adopt_moved(run, link, item)
             return item
     return None
 
 
-def is_same(run: Run, link: Link, item: Item) -> bool:
+def may_be(run: Run, link: Link, item: Item) -> bool:
     """May this be the linked message under another id? It has the same identity, the same mark or none, and was not
     seen before beside the linked one: then it is another message, like the sent and the received copy of one mail."""
     row = run.session.waiting(DINGTALK, item.id)
     known = row is not None and row.reason not in UNJUDGED
     return not known and item.key == link.dingtalk.key and run.identity.mid(item) == link.mid
+
+
+def is_certain(run: Run, link: Link, item: Item) -> bool:
+    """A received message that may be a sent one, or the other way round, is more likely its counterpart: only if the
+    linked id was missed twice."""
+    link = run.session.link(link.key) or link
+    missed = link.dingtalk.missed
+    twice = missed is not None and run.now() - missed >= run.policy.reread
+    return twice or run.is_sent(DINGTALK, item) == link.sent
 
 
 UNJUDGED = ("under way", "unreadable")
