@@ -7,7 +7,7 @@ row without regard to which side shows which, and `unknown` on either side choos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.model.plans import (
     Agree,
@@ -116,25 +116,28 @@ def _write(link: LinkView, side: Side, shown: State, target: State) -> Write | N
 
 
 def merge_or_restore(case: _Case) -> list[Step]:
-    """`one` was edited, `two` is trashed. Mail merges (a move beats the trash); other kinds bring it back."""
+    """`one` was edited, `two` is trashed. Mail merges (a move beats the trash). Other kinds bring it back: `two` is then
+    merged as if it stood where `one` does, and moved there."""
     if not case.policy.edit_restores or case.first.state[PLACE] == TRASH:
         return merge(case)
-    restored = {**case.second.state, PLACE: case.first.state[PLACE]}
+    place = case.first.state[PLACE]
+    steps = merge(replace(case, second=Observation("edited", {**case.second.state, PLACE: place})))
+    restore = Write(case.link.key, case.two, {PLACE: place}, {PLACE: TRASH})
     lost = Overwritten(case.link.key, case.two, PLACE, TRASH)
-    steps = merge(_Case(case.link, case.one, case.first, case.two, Observation("edited", restored), case.policy))
-    changes = {PLACE: case.first.state[PLACE]}
-    before = {PLACE: case.second.state[PLACE]}
-    for step in steps:
+    rest = [step for step in map(_without_place, steps) if step is not None]
+    for number, step in enumerate(rest):
         if isinstance(step, Write) and step.side == case.two:
-            changes, before = {**step.changes, **changes}, {**step.before, **before}
-    kept = [step for step in steps if not (isinstance(step, Write) and step.side == case.two)]
-    return [lost, *(_without_place(step) for step in kept), Write(case.link.key, case.two, changes, before)]
+            changes, before = {**step.changes, **restore.changes}, {**step.before, **restore.before}
+            rest[number] = Write(step.link, step.side, changes, before)
+            return [lost, *rest]
+    return [lost, *rest, restore]
 
 
-def _without_place(step: Step) -> Step:
+def _without_place(step: Step) -> Step | None:
     """The trashed side does not show the restored place yet, so it can't be agreed."""
     if isinstance(step, Agree):
-        return Agree(step.link, {name: value for name, value in step.values.items() if name != PLACE})
+        values = {name: value for name, value in step.values.items() if name != PLACE}
+        return Agree(step.link, values) if values else None
     return step
 
 
@@ -144,11 +147,20 @@ def keep_other(case: _Case) -> list[Step]:
     if link.base[PLACE] == TRASH:
         return close(case) if shown[PLACE] == TRASH else create_again(case)
     if case.policy.mirror_vanished:
-        write = _write(link, case.one, shown, {**shown, PLACE: TRASH})
-        return [write] if write else []
+        return _mirror_vanished(case)
     if link.gone == case.two and link.base == shown:
         return []
     return [MarkGone(link.key, case.two, dict(shown))]
+
+
+def _mirror_vanished(case: _Case) -> list[Step]:
+    """Nobody trashed the other side, so there is nothing to read again right before."""
+    link, place = case.link, case.first.state[PLACE]
+    if place == TRASH:
+        return close(case)
+    edited = place != link.base[PLACE] or PLACE in link.unsure
+    lost: list[Step] = [Overwritten(link.key, case.one, PLACE, place)] if edited else []
+    return [*lost, Write(link.key, case.one, {PLACE: TRASH}, {PLACE: place})]
 
 
 def create_again(case: _Case) -> list[Step]:

@@ -269,8 +269,8 @@ RULES: tuple[Callable[[Case, Sequence[Step]], None], ...] = (
 
 
 def edits_survive(case: Case, steps: Sequence[Step], after: Case) -> None:
-    """What somebody changed stands on every side that is there, or is in the journal. That includes a value in doubt: it
-    may be somebody's."""
+    """What somebody changed stands on every side that is there, or is in the journal. That includes a value in
+    doubt: it may be somebody's."""
     journal = {(step.link, step.side, step.field, step.value) for step in steps if isinstance(step, Overwritten)}
     for view in case.links:
         seen = case.observed[view.key]
@@ -306,7 +306,7 @@ def settles(after: Case) -> None:
 
 
 def mirrored(case: Case, steps: Sequence[Step]) -> None:
-    """Nothing depends on which side is which, but for the winner: with the sides swapped the plan is the same, swapped."""
+    """Nothing depends on which side is which, but for the winner: with the sides swapped the plan is swapped."""
     links = [replace(view, gone=other(view.gone)) if view.gone else view for view in case.links]
     observed: Observed = {
         key: {DINGTALK: seen[OUTLOOK], OUTLOOK: seen[DINGTALK]} for key, seen in case.observed.items()
@@ -320,12 +320,11 @@ def mirrored(case: Case, steps: Sequence[Step]) -> None:
 POLICIES_SWAPPED = {policy: replace(policy, winner=other(policy.winner)) for policy in POLICIES}
 
 
-def _index(steps: Iterable[Step], swap: bool) -> dict[tuple[object, ...], object]:
+def _index(steps: Sequence[Step], swap: bool) -> dict[tuple[object, ...], object]:
     """Steps without their order and their sides' names. No plan holds two steps of one kind for one link, side and
     field."""
     index: dict[tuple[object, ...], object] = {}
-    count = 0
-    for count, step in enumerate(steps, 1):
+    for step in steps:
         side = getattr(step, "side", None)
         seat = other(side) if swap and side else side
         match step:
@@ -341,7 +340,7 @@ def _index(steps: Iterable[Step], swap: bool) -> dict[tuple[object, ...], object
                 index[CreateAgain, step.link, seat] = step.state
             case Close():
                 index[Close, step.link] = None
-    _require(len(index) == count, "a plan says the same thing twice", *steps)
+    _require(len(index) == len(steps), "a plan says the same thing twice", *steps)
     return index
 
 
@@ -360,8 +359,8 @@ def shuffled(case: Case, steps: Sequence[Step], dice: Dice) -> None:
 
 
 def stopped_half_way(case: Case, steps: Sequence[Step], after: Case, dice: Dice) -> None:
-    """Wherever a run ends, the next one brings the mailboxes to the same. Where an edit restores, they agree too, but it
-    may be on something else: the edit that restores may be what was carried out."""
+    """Wherever a run ends, the next one brings the mailboxes to the same. Where an edit restores, they agree too,
+    but it may be on something else: the edit that restores may be what was carried out."""
     cut = carry_out(case, steps[: dice.below(len(steps) + 1)])
     rest = plan(cut.links, cut.observed, cut.policy)
     end = carry_out(cut, rest)
@@ -385,13 +384,13 @@ def equal_sides_are_left_alone(case: Case) -> None:
 # ------------------------------------------------------------------------------------------------------------ running
 def run(seeds: Iterable[int]) -> int:
     """Check the cases of these seeds -> how many. Broken says how to replay the one that fails."""
-    count = 0
-    for count, seed in enumerate(seeds, 1):
+    done = list(seeds)
+    for seed in done:
         try:
             check(make(seed), Dice(seed + 1))
         except Exception as error:
             raise Broken(f"{error!r}\nreplay: python -m tests.support.plan_cases --seed {seed}") from error
-    return count
+    return len(done)
 
 
 def main() -> int:
