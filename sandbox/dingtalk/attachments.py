@@ -40,7 +40,10 @@ class Streams:
     def stream(self, id: str) -> Response:
         if id not in self._contents:
             raise not_found("stream")
-        return Response(200, {"content-type": "application/octet-stream"}, self._contents[id])
+        content = self._contents[id]
+        if self._world.switches.stream_once:
+            del self._contents[id]
+        return Response(200, {"content-type": "application/octet-stream"}, content)
 
     def _parts(self, call: Call) -> list[Part]:
         parts = call.message(call.params[0]).parsed.parts

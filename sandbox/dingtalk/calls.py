@@ -59,10 +59,10 @@ class Call:
         ids = body.get("ids")
         if not isinstance(ids, list) or not 1 <= len(ids) <= 100 or not all(isinstance(id, str) for id in ids):
             raise invalid("ids must be 1 to 100 ids")
-        missing = [id for id in ids if id not in self.store.items]
-        if missing and self.world.switches.batch_partial == "refuse":
+        items = [self.store.items.get(id) for id in dict.fromkeys(ids)]
+        if None in items and self.world.switches.batch_partial == "refuse":
             raise not_found("message")
-        return [self.store.items[id] for id in ids if id not in missing]
+        return [item for item in items if item is not None]
 
 
 Handler = Callable[[Call], Response]

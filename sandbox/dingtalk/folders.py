@@ -7,7 +7,7 @@ from dataclasses import replace
 from sandbox.dingtalk import render
 from sandbox.dingtalk.calls import Call, Route, ok
 from sandbox.dingtalk.errors import Refusal, invalid
-from sandbox.dingtalk.records import ROLES, TOP, TRASH
+from sandbox.dingtalk.records import ROLES, TOP
 from sandbox.web import Response
 
 
@@ -22,9 +22,8 @@ def list_folders(call: Call) -> Response:
 def create(call: Call) -> Response:
     key = call.world.switches.folder_parent_key
     body = call.body("displayName", key, "extensions")
-    parent = body.get(key) or TOP
-    name = _name(call, body.get("displayName"), parent)
-    made = call.store.make_folder(name, parent if parent == TOP else call.folder(parent))
+    parent = _parent(call, str(body.get(key) or TOP))
+    made = call.store.make_folder(_name(call, body.get("displayName"), parent), parent)
     return ok({"folder": render.folder(call.store, made)})
 
 
@@ -37,21 +36,25 @@ def rename(call: Call) -> Response:
 
 def move(call: Call) -> Response:
     folder = call.store.folders[_personal(call)]
-    target = call.body("destinationFolderId").get("destinationFolderId")
-    if target != TOP:
-        call.folder(str(target))
-    call.store.folders[folder.id] = replace(folder, parent=str(target))
+    target = _parent(call, str(call.body("destinationFolderId").get("destinationFolderId")))
+    if target != TOP and folder in call.store.line(call.store.folders[target]):
+        raise invalid("a folder can't be moved into itself")
+    _name(call, folder.name, target)
+    call.store.folders[folder.id] = replace(folder, parent=target)
     return ok({})
 
 
 def delete(call: Call) -> Response:
-    """With its messages into the trash."""
+    """Its messages go into the trash; one that has folders of its own stays."""
     id = _personal(call)
-    for message in list(call.store.items.values()):
-        if message.folder == id:
-            call.store.move(message, TRASH)
-    del call.store.folders[id]
+    if call.store.children(id):
+        raise Refusal(400, "folder.notEmpty", "the folder has folders of its own")
+    call.store.drop_folder(call.store.folders[id])
     return ok({})
+
+
+def _parent(call: Call, id: str) -> str:
+    return id if id == TOP else call.folder(id)
 
 
 def _personal(call: Call) -> str:

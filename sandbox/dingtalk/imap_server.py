@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
+import sys
 import threading
+from contextlib import suppress
+from typing import Any
 
 from sandbox.dingtalk.vendor import DingTalkMail
 
@@ -20,6 +24,7 @@ class ImapServer:
 
     def close(self) -> None:
         self._server.shutdown()
+        self._server.hang_up()
         self._thread.join()
         self._server.server_close()
 
@@ -28,6 +33,28 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], handler: type[socketserver.BaseRequestHandler]) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def hang_up(self) -> None:
+        for request in tuple(self._open):
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
 
 def _handler(vendor: DingTalkMail) -> type[socketserver.BaseRequestHandler]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sandbox.dingtalk.imap_commands import COMMANDS, Bad, Dropped, No, Selected
+from sandbox.dingtalk.imap_commands import ANYONES, USERS, handler
+from sandbox.dingtalk.imap_mailboxes import news
+from sandbox.dingtalk.imap_parts import Bad, Dropped, No, Selected
 from sandbox.dingtalk.store import Store
 from sandbox.dingtalk.world import World
 
-GREETING = b"* OK AliYun IMAP Server Ready\r\n"
+KNOWN = {*ANYONES, *USERS, "IDLE"}
 LITERAL = re.compile(rb"\{(\d+)\}$")
 LITERAL_PLUS = re.compile(rb"\{\d+\+\}$")
-TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\((?:[^()]|\([^()]*\))*\)|[^\s"()]+(?:\[[^\]]*\])?(?:<[^>]*>)?')
+TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\((?:[^()]|\([^()]*\))*\)|(?:[^\s"()\[]|\[[^\]]*\])+')
+"""A quoted string, a list in brackets, or an atom."""
 
 
 class ImapSession:
@@ -32,7 +35,7 @@ class ImapSession:
         self._idle = b""
 
     def greeting(self) -> bytes:
-        return GREETING
+        return f"* OK AliYun IMAP Server Ready{self.world.switches.greeting_address}\r\n".encode()
 
     def feed(self, data: bytes) -> bytes:
         """All output that `data` causes; it may end in the middle of a line or literal."""
@@ -60,10 +63,12 @@ class ImapSession:
         self._buffer = rest
         if self._idle:
             tag, self._idle = self._idle, b""
-            return tag + (b" OK IDLE terminated\r\n" if line.upper() == b"DONE" else b" BAD expected DONE\r\n")
+            end = b" OK IDLE terminated" if line.upper() == b"DONE" else b" BAD expected DONE"
+            return news(self) + tag + end + b"\r\n"
         if LITERAL_PLUS.search(line):
+            tag = (self._line + line).split(b" ", 1)[0]
             self._line, self._literals = b"", []
-            return line.split(b" ", 1)[0] + b" BAD invalid command or parameters\r\n"
+            return tag + b" BAD invalid command or parameters\r\n"
         self._line += line
         if match := LITERAL.search(line):
             self._wanted = int(match[1])
@@ -82,7 +87,7 @@ class ImapSession:
         tag, name, args = words[0], words[1].decode("ascii", "replace").upper(), words[2:]
         if name == "UID" and args:
             name, args = "UID " + args[0].decode("ascii", "replace").upper(), args[1:]
-        self.world.counts[f"IMAP {name}" if name in COMMANDS else "IMAP other"] += 1
+        self.world.counts[f"IMAP {name}" if name in KNOWN else "IMAP other"] += 1
         if name == "IDLE" and self.selected:
             self._idle = tag
             return b"+ idling\r\n"
@@ -90,12 +95,7 @@ class ImapSession:
 
     def _answer(self, tag: bytes, name: str, args: list[bytes]) -> bytes:
         try:
-            if name not in COMMANDS:
-                raise Bad
-            handler, needs_login = COMMANDS[name]
-            if needs_login and self.store is None:
-                raise No("not logged in")
-            untagged, text = handler(self, args)
+            untagged, text = handler(self, name)(self, args)
             return untagged + tag + b" OK " + text.encode() + b"\r\n"
         except No as no:
             return tag + b" NO " + str(no).encode() + b"\r\n"

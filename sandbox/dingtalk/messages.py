@@ -21,9 +21,9 @@ def list_messages(call: Call) -> Response:
     query = call.query("cursor", "size", "$select", "isAscending", "orderby", "startTime", "endTime")
     rows = call.store.listed(folder)
     if query.get("startTime"):
-        rows = [m for m in rows if m.received >= render.epoch(query["startTime"])]
+        rows = [m for m in rows if int(m.received) >= render.epoch(query["startTime"])]
     if query.get("endTime"):
-        rows = [m for m in rows if m.received <= render.epoch(query["endTime"])]
+        rows = [m for m in rows if int(m.received) <= render.epoch(query["endTime"])]
     ascending = query.get("isAscending", "false") == "true" or query.get("orderby") == "ASC"
     rows.sort(key=lambda m: (m.received, m.created, m.id), reverse=not ascending)
     page, following = paged(rows, query.get("cursor", ""), query.get("size", "20"))
@@ -50,7 +50,7 @@ def _start(cursor: str) -> int:
 
 
 def show(call: Call, message: Message, select: str | None, listing: bool) -> dict[str, Any]:
-    whole = render.message(message, call.world.switches)
+    whole = render.message(message, call.world.switches, call.world.now())
     shown, unknown = render.selected(whole, select, call.world.switches, listing)
     call.world.ignored.extend(f"{call.route}: $select={name}" for name in unknown)
     return shown
@@ -74,11 +74,7 @@ def batch_update(call: Call) -> Response:
 
 
 def _mark_read(call: Call, message: Message, body: Mapping[str, Any]) -> None:
-    if message.receipt_due and not message.read and call.world.switches.read_sends_receipt:
-        call.world.receipts += 1
-        call.store.change(message, read=True, receipt_due=False)
-    else:
-        call.store.change(message, read=True)
+    call.store.mark_read(message)
 
 
 def _mark_unread(call: Call, message: Message, body: Mapping[str, Any]) -> None:
@@ -113,14 +109,8 @@ def move(call: Call) -> Response:
     target = call.folder(str(body.get("destinationFolderId")))
     for message in call.ids(body):
         if message.folder != target:
-            to_trash(call, message) if target == TRASH else call.store.move(message, target)
+            call.store.relocate(message, target)
     return ok({})
-
-
-def to_trash(call: Call, message: Message) -> None:
-    if message.receipt_due and not message.read and call.world.switches.trash_sends_receipt:
-        call.world.receipts += 1
-    call.store.move(message, TRASH)
 
 
 def batch_delete(call: Call) -> Response:
@@ -130,7 +120,7 @@ def batch_delete(call: Call) -> Response:
         raise invalid("deleteType")
     for message in call.ids(body):
         if message.folder != TRASH:
-            to_trash(call, message)
+            call.store.relocate(message, TRASH)
         elif not call.world.switches.delete_twice_noop:
             call.store.purge(message)
     return ok({})

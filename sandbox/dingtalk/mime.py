@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message as Mime
 from email.parser import BytesParser
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
+from typing import Literal
 
 from sandbox.dingtalk.records import Address, Parsed, Part
 
@@ -38,7 +40,7 @@ def parse(mime: bytes) -> Parsed:
         html=bodies.get("text/html", ""),
         parts=parts,
         wants_receipt=any(name.lower() in RECEIPT for name, _ in headers),
-        important=_header(root, "x-priority")[:1] in ("1", "2") or _header(root, "importance").lower() == "high",
+        priority=_priority(root),
     )
 
 
@@ -88,7 +90,11 @@ def _inner(leaf: Mime) -> bytes:
 
 
 def _text(leaf: Mime) -> str:
-    content, charset = _payload(leaf), leaf.get_content_charset() or "utf-8"
+    return _guessed(_payload(leaf), leaf.get_content_charset() or "utf-8")
+
+
+def _guessed(content: bytes, charset: str) -> str:
+    """A charset that is wrong or not said is taken for Chinese."""
     for name in (charset, "gb18030"):
         try:
             return content.decode(name)
@@ -102,11 +108,16 @@ def _unfolded(value: str) -> str:
 
 
 def _header(part: Mime, name: str) -> str:
-    value = part.get(name)
-    return "" if value is None else _decoded(_unfolded(str(value)))
+    return next((_decoded(value) for value in _values(part, name)), "")
+
+
+def _values(part: Mime, name: str) -> list[str]:
+    """As they stand, unfolded; 8-bit bytes are surrogates."""
+    return [_unfolded(str(value)) for known, value in part.raw_items() if known.lower() == name]
 
 
 def _decoded(value: str) -> str:
+    value = _guessed(value.encode("utf-8", "surrogateescape"), "utf-8")
     try:
         return str(make_header(decode_header(value)))
     except (HeaderParseError, LookupError, UnicodeDecodeError, ValueError):
@@ -114,12 +125,21 @@ def _decoded(value: str) -> str:
 
 
 def _addresses(part: Mime, name: str) -> tuple[Address, ...]:
-    raw = [_unfolded(str(value)) for value in part.get_all(name, [])]
-    return tuple(Address(_decoded(shown), email) for shown, email in getaddresses(raw) if email)
+    pairs = getaddresses(_values(part, name))
+    return tuple(Address(_decoded(shown), _decoded(email)) for shown, email in pairs if email)
+
+
+def _priority(root: Mime) -> Literal["PRY_LOW", "PRY_NORMAL", "PRY_HIGH"]:
+    number, word = _header(root, "x-priority").strip()[:1], _header(root, "importance").strip().lower()
+    if number in ("1", "2") or word == "high":
+        return "PRY_HIGH"
+    return "PRY_LOW" if number in ("4", "5") or word == "low" else "PRY_NORMAL"
 
 
 def _date(part: Mime) -> float | None:
+    """-0000 says nothing of a zone: then it is UTC."""
     try:
-        return parsedate_to_datetime(str(part.get("date"))).timestamp()
-    except (TypeError, ValueError):
+        moment = parsedate_to_datetime(_header(part, "date"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return None

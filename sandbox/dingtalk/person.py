@@ -78,7 +78,7 @@ def stored(message: Message) -> Stored:
         folder=message.folder,
         read=message.read,
         flag=flag_of(message),
-        important=IMPORTANT in message.tags or parsed.important,
+        important=IMPORTANT in message.tags or parsed.priority == "PRY_HIGH",
         message_id=parsed.message_id,
         in_reply_to=parsed.in_reply_to.strip("<>"),
         subject=parsed.subject,

@@ -60,12 +60,13 @@ class Parsed:
     html: str
     parts: tuple[Part, ...]
     wants_receipt: bool
-    important: bool
+    priority: Literal["PRY_LOW", "PRY_NORMAL", "PRY_HIGH"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`uid` is the IMAP UID in its folder; `receipt_due`: reading it may still send a receipt."""
+    """`uid` is the IMAP UID in its folder; `marks`: IMAP flags that REST doesn't know, in lower case; `receipt_due`:
+    reading it may still send a receipt; `posted`: sent from a draft, through the REST door."""
 
     id: str
     folder: str
@@ -78,8 +79,8 @@ class Message:
     read: bool = False
     tags: frozenset[str] = field(default_factory=frozenset)
     answered: bool = False
-    deleted_mark: bool = False
+    marks: frozenset[str] = field(default_factory=frozenset)
     by: Literal["person", "client"] = "person"
     receipt_due: bool = False
-    send_status: str = "none"
+    posted: bool = False
     version: int = 1

@@ -13,6 +13,8 @@ from sandbox.dingtalk.switches import Switches
 
 DEFAULT = ("id", "mailId", "subject", "summary", "folderId", "isRead", "hasAttachments")
 """What comes without $select."""
+POSTING = 2.0
+"""Seconds that a sent mail takes on its way out."""
 
 
 def iso(at: float | None) -> str | None:
@@ -43,7 +45,7 @@ def folder(store: Store, shown: Folder) -> dict[str, Any]:
     }
 
 
-def message(item: Message, switches: Switches) -> dict[str, Any]:
+def message(item: Message, switches: Switches, now: float) -> dict[str, Any]:
     """Every member there is."""
     parsed, mid = item.parsed, item.parsed.message_id
     return {
@@ -54,7 +56,7 @@ def message(item: Message, switches: Switches) -> dict[str, Any]:
         "internetMessageId": f"<{mid}>" if mid and switches.brackets_on_message_id else mid,
         "subject": parsed.subject,
         "summary": " ".join(parsed.text.split())[:100],
-        "priority": "PRY_HIGH" if parsed.important else "PRY_NORMAL",
+        "priority": parsed.priority,
         "from": _address(parsed.from_),
         "sender": _address(parsed.sender),
         "toRecipients": [_address(a) for a in parsed.to],
@@ -65,14 +67,14 @@ def message(item: Message, switches: Switches) -> dict[str, Any]:
         "isReplied": item.answered,
         "isForwarded": False,
         "isReadReceiptRequested": parsed.wants_receipt,
-        "hasAttachments": any(part.whole or switches.shows_rfc822 for part in parsed.parts if not part.inline),
+        "hasAttachments": any(not part.inline for part in parsed.parts),
         "tags": sorted(item.tags),
         "internetMessageHeaders": dict(reversed(parsed.headers)),
         "sentDateTime": iso(parsed.date),
         "receivedDateTime": iso(item.received),
         "lastModifiedDateTime": iso(item.modified),
         "size": str(len(item.mime)) if switches.size_as_string else len(item.mime),
-        "sendStatus": item.send_status,
+        "sendStatus": _send_status(item, now),
         "body": {"bodyText": parsed.text, "bodyHtml": parsed.html},
     }
 
@@ -91,6 +93,12 @@ def _hidden(switches: Switches) -> Iterable[str]:
         yield "internetMessageHeaders"
     if not switches.body_in_list:
         yield "body"
+
+
+def _send_status(item: Message, now: float) -> str:
+    if not item.posted:
+        return "none"
+    return "posting" if now < item.created + POSTING else "success"
 
 
 def _address(address: Address | None) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 
@@ -13,6 +14,12 @@ from sandbox.dingtalk.records import Message
 from sandbox.web import Response
 
 TERM = re.compile(r"(\w+)\s*(:|>=|<=|>|<)\s*(\"(?:[^\"]|\"\")*\"|[^\s()]+)")
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
 Test = Callable[[Message], bool]
 
 
@@ -44,13 +51,8 @@ def _test(name: str, sign: str, value: str) -> Test:
     if name == "tag" and sign == ":":
         return lambda m: value in m.tags
     if name == "date" and sign != ":":
-        at = render.epoch(value)
-        return {
-            ">": lambda m: m.received > at,
-            ">=": lambda m: m.received >= at,
-            "<": lambda m: m.received < at,
-            "<=": lambda m: m.received <= at,
-        }[sign]
+        at, compare = render.epoch(value), COMPARE[sign]
+        return lambda m: compare(int(m.received), at)
     raise invalid("query")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -19,6 +20,9 @@ MEMBERS = (
     "internetMessageId", "subject", "summary", "priority", "isReadReceiptRequested", "from", "toRecipients",
     "ccRecipients", "bccRecipients", "replyTo", "body", "internetMessageHeaders", "tags",
 )  # fmt: skip
+RECIPIENTS = {"toRecipients": "To", "ccRecipients": "Cc", "bccRecipients": "Bcc", "replyTo": "Reply-To"}
+PRIORITIES = {"PRY_HIGH": "1", "PRY_NORMAL": "3", "PRY_LOW": "5"}
+MESSAGE_ID = re.compile(rb"^Message-ID:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE)
 
 
 def create_draft(call: Call) -> Response:
@@ -27,43 +31,52 @@ def create_draft(call: Call) -> Response:
     if not isinstance(message, dict):
         raise invalid("message")
     call.world.ignored.extend(f"{call.route}: message.{name}" for name in message if name not in MEMBERS)
-    made = call.store.add(DRAFTS, _mime(call, message), received=call.world.now(), read=True, by="client")
+    tags = frozenset(map(str, message.get("tags") or ()))
+    made = call.store.add(DRAFTS, _mime(call, message), received=call.world.now(), read=True, tags=tags, by="client")
     return ok({"message": show(call, made, query.get("$select") or "id", listing=False)})
 
 
 def _mime(call: Call, message: Mapping[str, Any]) -> bytes:
-    mime = EmailMessage(policy=SMTP)
-    sender = message.get("from") or {"email": call.store.address}
-    mime["From"] = _shown(sender)
-    for name, header in (("toRecipients", "To"), ("ccRecipients", "Cc"), ("bccRecipients", "Bcc")):
+    mime, body = EmailMessage(policy=SMTP), message.get("body") or {}
+    headers: dict[str, str] = {"From": _shown(message.get("from") or {"email": call.store.address})}
+    for name, header in RECIPIENTS.items():
         if message.get(name):
-            mime[header] = ", ".join(_shown(one) for one in message[name])
-    mime["Subject"] = str(message.get("subject") or "")
-    mime["Date"] = format_datetime(datetime.fromtimestamp(int(call.world.now()), UTC))
-    mime["Message-ID"] = str(message.get("internetMessageId") or f"<draft{call.world.serial()}@dingtalk.example>")
-    for name, value in (message.get("internetMessageHeaders") or {}).items():
-        mime[name] = value
-    mime.set_content(str((message.get("body") or {}).get("bodyText") or ""))
+            headers[header] = ", ".join(map(_shown, message[name]))
+    headers["Subject"] = str(message.get("subject") or "")
+    headers["Date"] = format_datetime(datetime.fromtimestamp(int(call.world.now()), UTC))
+    headers["Message-ID"] = str(message.get("internetMessageId") or f"<draft{call.world.serial()}@dingtalk.example>")
+    if message.get("priority") in PRIORITIES:
+        headers["X-Priority"] = PRIORITIES[message["priority"]]
+    if message.get("isReadReceiptRequested"):
+        headers["Disposition-Notification-To"] = call.store.address
+    for name, value in {**headers, **(message.get("internetMessageHeaders") or {})}.items():
+        mime[name] = str(value)
+    mime.set_content(str(body.get("bodyText") or ""))
+    if body.get("bodyHtml"):
+        mime.add_alternative(str(body["bodyHtml"]), subtype="html")
     return mime.as_bytes()
 
 
 def _shown(address: Mapping[str, Any]) -> str:
+    if not isinstance(address, dict) or not address.get("email"):
+        raise invalid("an address needs an email")
     return formataddr((str(address.get("name") or ""), str(address["email"])))
 
 
 def send(call: Call) -> Response:
     """The sent copy has a new id and a new Message-ID; headers of the sender's own survive."""
-    call.body("saveToSentItems")
+    keeps = call.body("saveToSentItems").get("saveToSentItems", True)
     draft = call.message(call.params[0])
     if draft.folder != DRAFTS:
         raise Refusal(400, "message.notDraft", "only a draft can be sent")
     if not (draft.parsed.to or draft.parsed.cc or draft.parsed.bcc):
         raise invalid("a mail needs recipients")
     call.world.sent_mail += 1
-    old = f"<{draft.parsed.message_id}>".encode()
-    rewritten = draft.mime.replace(old, f"<sent{call.world.serial()}@dingtalk.example>".encode(), 1)
+    line = f"Message-ID: <sent{call.world.serial()}@dingtalk.example>\r\n".encode()
     call.store.purge(draft)
-    call.store.add(SENT, rewritten, received=call.world.now(), read=True, by="client")
+    if keeps:
+        rewritten = MESSAGE_ID.sub(line, draft.mime, count=1)
+        call.store.add(SENT, rewritten, received=call.world.now(), read=True, tags=draft.tags, by="client", posted=True)
     return ok({})
 
 

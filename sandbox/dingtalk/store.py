@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
 from sandbox.dingtalk.mime import parse
-from sandbox.dingtalk.records import COMPLETE, FLAGGED, ROLES, TOP, Folder, Message
+from sandbox.dingtalk.records import COMPLETE, DRAFTS, FLAGGED, ROLES, SENT, TOP, TRASH, Folder, Message
 from sandbox.dingtalk.world import World
 
 NAMES: dict[str, dict[str, str]] = {
@@ -30,7 +30,6 @@ class Store:
         self.aliases = tuple(aliases)
         self.folders: dict[str, Folder] = {id: Folder(id, NAMES[language][id], uidvalidity=int(id)) for id in ROLES}
         self.items: dict[str, Message] = {}
-        self.listeners: list[Callable[[str, Message], None]] = []
         self.quota: int | None = None
         self._shown: dict[str, Message] = {}
         self._searched: dict[str, Message] = {}
@@ -49,12 +48,16 @@ class Store:
         read: bool = False,
         tags: frozenset[str] = frozenset(),
         answered: bool = False,
+        marks: frozenset[str] = frozenset(),
         by: Literal["person", "client"] = "person",
+        posted: bool = False,
     ) -> Message:
+        """What a mailbox has sent itself, or is still to send, asks others for receipts and not its reader."""
         now, parsed = self.world.now(), parse(mime)
+        due = parsed.wants_receipt and folder not in (SENT, DRAFTS)
         message = Message(
             self._new_id(), folder, mime, parsed, received, now, now, self.next_uid(folder), read, tags, answered,
-            by=by, receipt_due=parsed.wants_receipt,
+            marks, by, due, posted,
         )  # fmt: skip
         return self._put(message)
 
@@ -76,11 +79,23 @@ class Store:
 
     def move(self, message: Message, folder: str) -> Message:
         """Into another folder: a new UID, and, by a switch, a new id."""
-        moved = {"folder": folder, "uid": self.next_uid(folder), "deleted_mark": False}
+        moved = {"folder": folder, "uid": self.next_uid(folder), "marks": message.marks - {"\\deleted"}}
         if self.world.switches.move_keeps_id:
             return self.change(message, **moved)
         self.purge(message)
         return self.change(replace(message, id=self._new_id()), **moved)
+
+    def mark_read(self, message: Message, **fields: Any) -> Message:
+        """A client marks it read, which may send a receipt."""
+        sends = message.receipt_due and not message.read and self.world.switches.read_sends_receipt
+        self.world.receipts += sends
+        return self.change(message, read=True, receipt_due=message.receipt_due and not sends, **fields)
+
+    def relocate(self, message: Message, folder: str) -> Message:
+        """A client moves it; unread into the trash, that may send a receipt (of a message deleted unread)."""
+        if folder == TRASH and message.receipt_due and not message.read:
+            self.world.receipts += self.world.switches.trash_sends_receipt
+        return self.move(message, folder)
 
     def purge(self, message: Message) -> None:
         self.items.pop(message.id, None)
@@ -92,8 +107,6 @@ class Store:
             self._previous[message.id] = (self.world.now(), old)
         self.items[message.id] = message
         self._index_later(message.id)
-        for listener in self.listeners:
-            listener(self.address, message)
         return message
 
     # ---- what listings and searches see
@@ -155,9 +168,16 @@ class Store:
         self.folders[folder.id] = folder
         return folder
 
-    def path(self, folder: Folder) -> tuple[str, ...]:
-        above = self.path(self.folders[folder.parent]) if folder.parent in self.folders else ()
-        return (*above, folder.name)
+    def drop_folder(self, folder: Folder) -> None:
+        """A folder without folders of its own; its messages go into the trash."""
+        for message in [message for message in self.items.values() if message.folder == folder.id]:
+            self.relocate(message, TRASH)
+        del self.folders[folder.id]
+
+    def line(self, folder: Folder) -> tuple[Folder, ...]:
+        """The folders from the top down to this one."""
+        above = self.line(self.folders[folder.parent]) if folder.parent in self.folders else ()
+        return (*above, folder)
 
 
 def flag_of(message: Message) -> Literal["none", "flagged", "complete"]:

@@ -42,12 +42,18 @@ class Switches:
     stream: Literal["relative", "absolute", "json"] = "relative"
     """How `$value` points to the stream: a 302 with a relative or absolute Location, or 200 with {location}."""
     shows_rfc822: bool = False
-    """Attached messages are listed as attachments."""
+    """Attached messages are listed as attachments; `hasAttachments` counts them in any case."""
+
+    stream_once: bool = False
+    """A stream can be read once."""
 
     # IMAP
+    greeting_address: str = ""
+    """What follows the greeting without a blank, like "(10.0.0.1)"."""
     appenduid: bool = True
     honours_internaldate: bool = True
     flagged_maps_to: Literal["none", "1", "11"] = "none"
+    """The tag that is IMAP's flag; none: the flag is IMAP's own."""
     refuses_bare_lf: bool = True
     max_append: int = 50 * 1024 * 1024
     append_rules: bool = False

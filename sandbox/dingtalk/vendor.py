@@ -109,6 +109,7 @@ class DingTalkMail:
             return self._tokens.issue(request)
         if parts[:2] == ("v2", "stream") and len(parts) == 3 and request.method == "GET":
             self._world.counts["GET /v2/stream/{id}"] += 1
+            self._throttle()
             return self._streams.stream(parts[2])
         if parts[:2] != ("v2", "users") or len(parts) < 4:
             raise Refusal(404, "api.notFound", "there is no such API")

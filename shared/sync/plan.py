@@ -116,8 +116,8 @@ def _write(link: LinkView, side: Side, shown: State, target: State) -> Write | N
 
 
 def merge_or_restore(case: _Case) -> list[Step]:
-    """`one` was edited, `two` is trashed. Mail merges (a move beats the trash). Other kinds bring it back: `two` is then
-    merged as if it stood where `one` does, and moved there."""
+    """`one` was edited, `two` is trashed. Mail merges: a move beats the trash. Other kinds bring it back: `two` is
+    then merged as if it stood where `one` does, and moved there."""
     if not case.policy.edit_restores or case.first.state[PLACE] == TRASH:
         return merge(case)
     place = case.first.state[PLACE]

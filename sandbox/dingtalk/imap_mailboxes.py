@@ -1,0 +1,183 @@
+"""IMAP commands about mailboxes: list, open, count, make, rename, remove."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sandbox.dingtalk.imap_parts import (
+    FLAGS,
+    Bad,
+    No,
+    Reply,
+    Selected,
+    folder_named,
+    folder_of,
+    messages_in,
+    named,
+    plain,
+    selected,
+    shown_name,
+    store_of,
+)
+from sandbox.dingtalk.records import ROLES, TOP, Folder
+
+if TYPE_CHECKING:
+    from sandbox.dingtalk.imap_session import ImapSession
+
+MARKS = {"1": r"\Sent", "3": r"\Junk", "5": r"\Drafts", "6": r"\Trash"}
+"""Sent although SPECIAL-USE is not advertised."""
+
+
+def list_(session: ImapSession, args: list[bytes]) -> Reply:
+    return _listed(session, args, "LIST")
+
+
+def xlist(session: ImapSession, args: list[bytes]) -> Reply:
+    return _listed(session, args, "XLIST")
+
+
+def lsub(session: ImapSession, args: list[bytes]) -> Reply:
+    """Everybody is subscribed to everything."""
+    return _listed(session, args, "LSUB")
+
+
+def _listed(session: ImapSession, args: list[bytes], command: str) -> Reply:
+    if len(args) != 2:
+        raise Bad
+    wanted, store = (plain(args[0]) + plain(args[1])).decode("ascii"), store_of(session)
+    if not args[1]:
+        return f'* {command} (\\Noselect) "/" ""\r\n'.encode(), f"{command} completed"
+    pattern = re.compile(re.escape(wanted).replace(r"\*", ".*").replace("%", "[^/]*"))
+    names = ((folder.id, shown_name(store, folder)) for folder in store.folders.values())
+    lines = (
+        f'* {command} ({MARKS.get(id, "")}) "/" "{name}"\r\n'
+        for id, name in names
+        if pattern.fullmatch(name) or (name == "INBOX" and wanted.upper() == name)
+    )
+    return "".join(lines).encode(), f"{command} completed"
+
+
+def select(session: ImapSession, args: list[bytes]) -> Reply:
+    return _opened(session, args, True), "[READ-WRITE] SELECT completed"
+
+
+def examine(session: ImapSession, args: list[bytes]) -> Reply:
+    return _opened(session, args, False), "[READ-ONLY] EXAMINE completed"
+
+
+def _opened(session: ImapSession, args: list[bytes], writable: bool) -> bytes:
+    """No mailbox is open after a refusal."""
+    session.selected = None
+    store, folder = store_of(session), folder_of(session, args)
+    exists, flags = len(messages_in(store, folder.id)), " ".join(FLAGS.values())
+    session.selected = Selected(folder.id, writable, exists)
+    return (
+        f"* FLAGS ({flags})\r\n* {exists} EXISTS\r\n* 0 RECENT\r\n"
+        f"* OK [PERMANENTFLAGS ({flags})]\r\n* OK [UIDVALIDITY {folder.uidvalidity}]\r\n"
+        f"* OK [UIDNEXT {store.uid_next(folder.id)}]\r\n"
+    ).encode()
+
+
+def news(session: ImapSession) -> bytes:
+    """EXISTS, when the open mailbox has another number of messages than the client knows of."""
+    if session.selected is None or session.store is None:
+        return b""
+    exists = len(messages_in(session.store, session.selected.folder))
+    if exists == session.selected.exists:
+        return b""
+    session.selected = replace(session.selected, exists=exists)
+    return f"* {exists} EXISTS\r\n".encode()
+
+
+def status(session: ImapSession, args: list[bytes]) -> Reply:
+    """UIDVALIDITY is answered even if it was not asked for."""
+    if len(args) < 2:
+        raise Bad
+    store, folder = store_of(session), folder_of(session, args)
+    messages = messages_in(store, folder.id)
+    unseen = sum(not message.read for message in messages)
+    shown = (
+        f"UIDNEXT {store.uid_next(folder.id)} UIDVALIDITY {folder.uidvalidity} MESSAGES {len(messages)} UNSEEN {unseen}"
+    )
+    return f'* STATUS "{shown_name(store, folder)}" ({shown})\r\n'.encode(), "STATUS completed"
+
+
+def create(session: ImapSession, args: list[bytes]) -> Reply:
+    if len(args) != 1:
+        raise Bad
+    parent, name = _place(session, args[0])
+    store_of(session).make_folder(name, parent)
+    return b"", "CREATE completed"
+
+
+def rename(session: ImapSession, args: list[bytes]) -> Reply:
+    if len(args) != 2:
+        raise Bad
+    store, folder = store_of(session), _personal(session, args)
+    parent, name = _place(session, args[1])
+    if parent != TOP and folder in store.line(store.folders[parent]):
+        raise No("a mailbox can't be put into itself")
+    store.folders[folder.id] = replace(folder, name=name, parent=parent)
+    return b"", "RENAME completed"
+
+
+def delete(session: ImapSession, args: list[bytes]) -> Reply:
+    store, folder = store_of(session), _personal(session, args)
+    if store.children(folder.id):
+        raise No("the mailbox has mailboxes of its own")
+    store.drop_folder(folder)
+    if session.selected is not None and session.selected.folder == folder.id:
+        session.selected = None
+    return b"", "DELETE completed"
+
+
+def _personal(session: ImapSession, args: list[bytes]) -> Folder:
+    folder = folder_of(session, args)
+    if folder.id in ROLES:
+        raise No("a system mailbox can't be changed")
+    return folder
+
+
+def _place(session: ImapSession, arg: bytes) -> tuple[str, str]:
+    """-> parent's id and display name of a mailbox that isn't there yet."""
+    store = store_of(session)
+    above, _, name = arg.rpartition(b"/")
+    parent = folder_named(store, above) if above else None
+    if folder_named(store, arg) is not None:
+        raise No("[ALREADYEXISTS] mailbox exists")
+    if not name or (above and parent is None):
+        raise No("no such parent")
+    return (parent.id if parent else TOP), named(name)
+
+
+def nothing(session: ImapSession, args: list[bytes]) -> Reply:
+    """SUBSCRIBE and UNSUBSCRIBE: taken, and of no effect here."""
+    folder_of(session, args)
+    return b"", "completed"
+
+
+def close(session: ImapSession, args: list[bytes]) -> Reply:
+    """Removes what is marked deleted, and tells nothing of it."""
+    if selected(session).writable:
+        remove_marked(session)
+    session.selected = None
+    return b"", "CLOSE completed"
+
+
+def expunge(session: ImapSession, args: list[bytes]) -> Reply:
+    selected(session, writable=True)
+    lines = "".join(f"* {number} EXPUNGE\r\n" for number in remove_marked(session))
+    return lines.encode(), "EXPUNGE completed"
+
+
+def remove_marked(session: ImapSession) -> list[int]:
+    """-> sequence numbers, from the last to the first, so that each holds when it is told."""
+    store, place = store_of(session), selected(session)
+    rows = reversed(list(enumerate(messages_in(store, place.folder), 1)))
+    gone = [(number, message) for number, message in rows if "\\deleted" in message.marks]
+    for _, message in gone:
+        store.purge(message)
+    session.selected = replace(place, exists=len(messages_in(store, place.folder)))
+    return [number for number, _ in gone]
