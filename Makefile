@@ -27,8 +27,9 @@ demo: setup ## watch two mailboxes being kept in step, with no cloud account
 demo-once: setup
 	@$(BIN)/tandem demo --once
 
-test: lint ## lint, then every test, with the coverage of the engine
-	@$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term
+test: lint ## lint, then every test, with the coverage of the engine (the slow ones without, it would triple them)
+	@$(BIN)/python -m pytest --numprocesses auto -m "not slow" --cov --cov-report=term
+	@$(BIN)/python -m pytest --numprocesses auto -m slow
 
 test-unit: setup
 	@$(BIN)/python -m pytest --numprocesses auto tests/unit

@@ -87,9 +87,9 @@ class Office:
         )
         return build(load_settings(SETTINGS), parts).service
 
-    def rows(self) -> dict[str, Mapping[str, Any]]:
-        """The pair's rows as they stand."""
-        return {key: entity.value for key, entity in SimTable(World(0), self._stored).all("pair-1:mail").items()}
+    def rows(self, partition: str = "pair-1:mail") -> dict[str, Mapping[str, Any]]:
+        """The rows of a partition, the pair's ledger by default, as they stand."""
+        return {key: entity.value for key, entity in SimTable(World(0), self._stored).all(partition).items()}
 
 
 class Worker:

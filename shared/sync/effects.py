@@ -189,7 +189,7 @@ def _take_written(run: Run, intent: Intent, sent: Sent) -> None:
         return
     end = link.end(intent.side)
     fresh = link.with_end(intent.side, replace(end, id=item.id, missed=None, said=False))
-    fresh = run.session.put_link(replace(confirmed(run, fresh, intent, item), waits="", tries=0))
+    fresh = run.session.put_link(confirmed(run, fresh, intent, item))
     run.session.close_intent(intent)
     run.note(intent, "done", intent.side, want=dict(intent.want or {}))
     _due_after(run, intent, fresh, item)
@@ -205,7 +205,7 @@ def _due_after(run: Run, intent: Intent, link: Link, item: Item) -> None:
     else:
         twin = run.peek(other(intent.side), link.end(other(intent.side)).id)
         if twin is not None and run.state(other(intent.side), twin) == link.base:
-            run.rest(link)
+            run.rest(replace(link, waits="", tries=0))
 
 
 def _still_trashed(run: Run, link: Link, side: Side) -> bool:

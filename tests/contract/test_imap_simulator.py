@@ -148,6 +148,24 @@ class TestLogin:
 
     @pytest.mark.parametrize(
         "command",
+        [
+            b"LOGIN x",
+            b'LIST "*"',
+            b"SELECT",
+            b"STATUS INBOX",
+            b"CREATE",
+            b"RENAME x",
+            b"APPEND",
+            b"COPY 1",
+            b"STORE 1 x y",
+        ],
+    )
+    def test_a_command_without_its_parameters_is_bad(self, raw: Raw, command: bytes) -> None:
+        raw.say(b"a SELECT INBOX")
+        assert raw.say(b"b " + command) == [b"b BAD invalid command or parameters"]
+
+    @pytest.mark.parametrize(
+        "command",
         [b"MOVE 1 INBOX", b"UID MOVE 1 INBOX", b"ENABLE CONDSTORE", b"NAMESPACE", b"UNSELECT", b"XYZZY", b"IDLE"],
     )
     def test_what_the_server_does_not_know_is_bad(self, raw: Raw, command: bytes) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sandbox.simulation.crash import SCENARIOS, Play, points
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_crash_point_loses_or_doubles_anything(
     scenario: str, record_property: Callable[[str, object], None]
