@@ -20,6 +20,7 @@ def list_folders(call: Call) -> Response:
 
 
 def create(call: Call) -> Response:
+    call.query()
     key = call.world.switches.folder_parent_key
     body = call.body("displayName", key, "extensions")
     parent = _parent(call, str(body.get(key) or TOP))
@@ -28,6 +29,7 @@ def create(call: Call) -> Response:
 
 
 def rename(call: Call) -> Response:
+    call.query()
     folder = call.store.folders[_personal(call)]
     name = _name(call, call.body("displayName").get("displayName"), folder.parent)
     call.store.folders[folder.id] = replace(folder, name=name)
@@ -35,6 +37,7 @@ def rename(call: Call) -> Response:
 
 
 def move(call: Call) -> Response:
+    call.query()
     folder = call.store.folders[_personal(call)]
     target = _parent(call, str(call.body("destinationFolderId").get("destinationFolderId")))
     if target != TOP and folder in call.store.line(call.store.folders[target]):
@@ -46,6 +49,7 @@ def move(call: Call) -> Response:
 
 def delete(call: Call) -> Response:
     """Its messages go into the trash; one that has folders of its own stays."""
+    call.query()
     id = _personal(call)
     if call.store.children(id):
         raise Refusal(400, "folder.notEmpty", "the folder has folders of its own")

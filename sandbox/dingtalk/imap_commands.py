@@ -35,7 +35,7 @@ def logout(session: ImapSession, args: list[bytes]) -> Reply:
 
 def login(session: ImapSession, args: list[bytes]) -> Reply:
     """The client password only; after too many refusals the account takes nothing more."""
-    if len(args) != 2:
+    if len(args) != 2 or session.store is not None:
         raise Bad
     user, world = args[0].decode("utf-8", "replace").lower(), session.world
     store, limit = session.stores.get(user), world.switches.lockout_after

@@ -17,6 +17,7 @@ from sandbox.dingtalk.imap_parts import (
     messages_in,
     named,
     plain,
+    quoted,
     selected,
     shown_name,
     store_of,
@@ -52,7 +53,7 @@ def _listed(session: ImapSession, args: list[bytes], command: str) -> Reply:
     pattern = re.compile(re.escape(wanted).replace(r"\*", ".*").replace("%", "[^/]*"))
     names = ((folder.id, shown_name(store, folder)) for folder in store.folders.values())
     lines = (
-        f'* {command} ({MARKS.get(id, "")}) "/" "{name}"\r\n'
+        f'* {command} ({MARKS.get(id, "")}) "/" {quoted(name)}\r\n'
         for id, name in names
         if pattern.fullmatch(name) or (name == "INBOX" and wanted.upper() == name)
     )
@@ -101,7 +102,7 @@ def status(session: ImapSession, args: list[bytes]) -> Reply:
     shown = (
         f"UIDNEXT {store.uid_next(folder.id)} UIDVALIDITY {folder.uidvalidity} MESSAGES {len(messages)} UNSEEN {unseen}"
     )
-    return f'* STATUS "{shown_name(store, folder)}" ({shown})\r\n'.encode(), "STATUS completed"
+    return f"* STATUS {quoted(shown_name(store, folder))} ({shown})\r\n".encode(), "STATUS completed"
 
 
 def create(session: ImapSession, args: list[bytes]) -> Reply:

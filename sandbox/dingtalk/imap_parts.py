@@ -59,6 +59,10 @@ def shown_name(store: Store, folder: Folder) -> str:
     return utf7.encode("/".join(("INBOX" if top.id == INBOX else top.name, *(one.name for one in below))))
 
 
+def quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def plain(arg: bytes) -> bytes:
     """A mailbox name or pattern as sent; with 8-bit bytes in it the server hangs up."""
     if any(byte > 0x7E for byte in arg):

@@ -65,7 +65,7 @@ class ImapSession:
             tag, self._idle = self._idle, b""
             end = b" OK IDLE terminated" if line.upper() == b"DONE" else b" BAD expected DONE"
             return news(self) + tag + end + b"\r\n"
-        if LITERAL_PLUS.search(line):
+        if LITERAL_PLUS.search(line) or 0 in line:
             tag = (self._line + line).split(b" ", 1)[0]
             self._line, self._literals = b"", []
             return tag + b" BAD invalid command or parameters\r\n"

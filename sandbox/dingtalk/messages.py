@@ -64,6 +64,7 @@ def get_message(call: Call) -> Response:
 
 
 def batch_update(call: Call) -> Response:
+    call.query()
     body = call.body("ids", "action", "tags")
     act = ACTIONS.get(str(body.get("action")))
     if act is None:
@@ -105,6 +106,7 @@ ACTIONS = {
 
 
 def move(call: Call) -> Response:
+    call.query()
     body = call.body("ids", "destinationFolderId")
     target = call.folder(str(body.get("destinationFolderId")))
     for message in call.ids(body):
@@ -115,6 +117,7 @@ def move(call: Call) -> Response:
 
 def batch_delete(call: Call) -> Response:
     """Into the trash; what is in the trash already stays there, as long as the switch says so."""
+    call.query()
     body = call.body("ids", "deleteType")
     if body.get("deleteType") != "USER_DELETED":
         raise invalid("deleteType")

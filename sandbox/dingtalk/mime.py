@@ -59,7 +59,8 @@ def _split(root: Mime) -> tuple[dict[str, str], tuple[Part, ...]]:
 
 
 def _leaves(part: Mime) -> Iterator[Mime]:
-    if part.is_multipart() and part.get_content_type() != "message/rfc822":
+    """`message/…` is one part, whatever is in it: an attached message, the report of a bounce."""
+    if part.is_multipart() and part.get_content_maintype() != "message":
         for child in part.get_payload():
             yield from _leaves(child)  # type: ignore[arg-type]  # the payload of a multipart is parts
     else:
@@ -72,7 +73,7 @@ def _part(leaf: Mime, number: int) -> Part:
         id=f"A{number}",
         name=_decoded(leaf.get_filename() or "") or f"attachment{number}",
         content_type=kind,
-        content=_inner(leaf) if kind == "message/rfc822" else _payload(leaf),
+        content=_inner(leaf) if leaf.is_multipart() else _payload(leaf),
         inline=bool(content_id) and leaf.get_content_disposition() != "attachment",
         content_id=content_id,
         whole=kind != "message/rfc822",
@@ -85,8 +86,8 @@ def _payload(leaf: Mime) -> bytes:
 
 
 def _inner(leaf: Mime) -> bytes:
-    inner = leaf.get_payload()
-    return inner[0].as_bytes() if isinstance(inner, list) and inner else b""  # type: ignore[union-attr]
+    """What stands below the headers of a `message/…` part."""
+    return leaf.as_bytes(policy=compat32.clone(linesep="\r\n")).partition(b"\r\n\r\n")[2]
 
 
 def _text(leaf: Mime) -> str:
@@ -98,7 +99,7 @@ def _guessed(content: bytes, charset: str) -> str:
     for name in (charset, "gb18030"):
         try:
             return content.decode(name)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):
             continue
     return content.decode("utf-8", "replace")
 

@@ -93,7 +93,7 @@ def stored(message: Message) -> Stored:
         tandem_key=key.strip(),
         by=message.by,
         draft=message.folder == DRAFTS,
-        conversation=(parsed.references.split() or [parsed.message_id])[0].strip("<>"),
+        conversation=parsed.conversation,
         version=message.version,
     )
 

@@ -62,6 +62,11 @@ class Parsed:
     wants_receipt: bool
     priority: Literal["PRY_LOW", "PRY_NORMAL", "PRY_HIGH"]
 
+    @property
+    def conversation(self) -> str:
+        """The Message-ID that the thread began with, as far as References tell."""
+        return (self.references.split() or [self.message_id])[0].strip("<>")
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -51,7 +51,7 @@ def message(item: Message, switches: Switches, now: float) -> dict[str, Any]:
     return {
         "id": item.id,
         "mailId": item.id,
-        "conversationId": (parsed.references.split() or [mid])[0],
+        "conversationId": parsed.conversation,
         "folderId": item.folder,
         "internetMessageId": f"<{mid}>" if mid and switches.brackets_on_message_id else mid,
         "subject": parsed.subject,

@@ -14,6 +14,7 @@ from sandbox.dingtalk.records import Message
 from sandbox.web import Response
 
 TERM = re.compile(r"(\w+)\s*(:|>=|<=|>|<)\s*(\"(?:[^\"]|\"\")*\"|[^\s()]+)")
+QUERY = re.compile(rf"\s*{TERM.pattern}(?:\s+AND\s+{TERM.pattern})*\s*")
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -36,14 +37,14 @@ def query(call: Call) -> Response:
 
 
 def _tests(text: str) -> list[Test]:
-    left = TERM.sub("", text)
-    if not text.strip() or re.sub(r"\bAND\b", "", left).strip():
+    if not QUERY.fullmatch(text):
         raise invalid("query")
     return [_test(*match.groups()) for match in TERM.finditer(text)]
 
 
 def _test(name: str, sign: str, value: str) -> Test:
-    value = value.strip('"')
+    if value.startswith('"'):
+        value = value[1:-1].replace('""', '"')
     if name == "folderId" and sign == ":":
         return lambda m: m.folder == value
     if name == "isRead" and sign == ":" and value in ("true", "false"):

@@ -16,10 +16,22 @@ from sandbox.dingtalk.messages import show
 from sandbox.dingtalk.records import DRAFTS, SENT
 from sandbox.web import Response
 
-MEMBERS = (
-    "internetMessageId", "subject", "summary", "priority", "isReadReceiptRequested", "from", "toRecipients",
-    "ccRecipients", "bccRecipients", "replyTo", "body", "internetMessageHeaders", "tags",
-)  # fmt: skip
+MEMBERS: dict[str, type] = {
+    "internetMessageId": str,
+    "subject": str,
+    "summary": str,
+    "priority": str,
+    "isReadReceiptRequested": bool,
+    "from": dict,
+    "toRecipients": list,
+    "ccRecipients": list,
+    "bccRecipients": list,
+    "replyTo": list,
+    "body": dict,
+    "internetMessageHeaders": dict,
+    "tags": list,
+}
+"""Null stands for a member that isn't there."""
 RECIPIENTS = {"toRecipients": "To", "ccRecipients": "Cc", "bccRecipients": "Bcc", "replyTo": "Reply-To"}
 PRIORITIES = {"PRY_HIGH": "1", "PRY_NORMAL": "3", "PRY_LOW": "5"}
 MESSAGE_ID = re.compile(rb"^Message-ID:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE)
@@ -31,9 +43,20 @@ def create_draft(call: Call) -> Response:
     if not isinstance(message, dict):
         raise invalid("message")
     call.world.ignored.extend(f"{call.route}: message.{name}" for name in message if name not in MEMBERS)
+    mime = _checked(call, message)
     tags = frozenset(map(str, message.get("tags") or ()))
-    made = call.store.add(DRAFTS, _mime(call, message), received=call.world.now(), read=True, tags=tags, by="client")
+    made = call.store.add(DRAFTS, mime, received=call.world.now(), read=True, tags=tags, by="client")
     return ok({"message": show(call, made, query.get("$select") or "id", listing=False)})
+
+
+def _checked(call: Call, message: Mapping[str, Any]) -> bytes:
+    for name, value in message.items():
+        if value is not None and not isinstance(value, MEMBERS.get(name, object)):
+            raise invalid(f"message.{name}")
+    try:
+        return _mime(call, message)
+    except ValueError as exc:  # a header with a line end in it or given twice, or half a surrogate pair
+        raise invalid("message") from exc
 
 
 def _mime(call: Call, message: Mapping[str, Any]) -> bytes:
@@ -65,6 +88,7 @@ def _shown(address: Mapping[str, Any]) -> str:
 
 def send(call: Call) -> Response:
     """The sent copy has a new id and a new Message-ID; headers of the sender's own survive."""
+    call.query()
     keeps = call.body("saveToSentItems").get("saveToSentItems", True)
     draft = call.message(call.params[0])
     if draft.folder != DRAFTS:

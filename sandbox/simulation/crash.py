@@ -103,6 +103,8 @@ class Play:
         self.world.run_until(self.world.now + QUIET)
         if self.world.effects != effects:
             self.oracle.fail("not quiet", f"{self.world.effects - effects} writes after everything was over")
+        for error in self.stage.errors:
+            self.oracle.fail("error", error)
         self.oracle.check(self.stage.office.rows(), [])
         return self.oracle.violations
 

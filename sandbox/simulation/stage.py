@@ -25,7 +25,7 @@ INVISIBLE = 600.0
 
 class Stage:
     """`pushes` says how often a push of the vendor arrives and how late; `restart` how soon a dead worker's message is
-    taken up again."""
+    taken up again. `errors`: exceptions that are none of the product's own kinds, which means a bug."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Stage:
         self.workers = [self._worker() for _ in range(workers)]
         self.pushes: Callable[[], list[float]] = lambda: [0.1]
         self.restart: Callable[[], float] = lambda: 0.5
+        self.errors: list[str] = []
         self.world.after(0.0, self._tick)
 
     @property
@@ -91,6 +92,10 @@ class Stage:
             return self.restart()
         except TandemError as exc:
             self.world.log(f"failed: {type(exc).__name__}")
+            return 30.0
+        except Exception as exc:
+            self.world.log(f"an error of our own: {type(exc).__name__}")
+            self.errors.append(repr(exc))
             return 30.0
         finally:
             worker.busy = False

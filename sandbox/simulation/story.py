@@ -90,6 +90,8 @@ class Story:
         for what, count in (("sent", sum(v.sent_mail for v in vendors)), ("receipt", sum(v.receipts for v in vendors))):
             if count:
                 oracle.fail(what, f"{count} of them")
+        for error in stage.errors[:3]:
+            oracle.fail("error", error)
         for vendor in vendors:
             if vendor.ignored:
                 oracle.fail("ignored", f"the vendor silently ignores {sorted(set(vendor.ignored))[:5]}")
