@@ -24,6 +24,10 @@ class Lease:
     etag: str = ""
 
 
+CALLED = "called"
+LOST = 30.0
+
+
 class Leases:
     """Taking, keeping and giving back the lease of one partition."""
 
@@ -81,7 +85,20 @@ class Leases:
         return True
 
     def clear_dirty(self) -> None:
-        self._table.transact(self._partition, [Op("delete", DIRTY)])
+        """Also what `call` left: hints that are written from now on want a message of their own."""
+        self._table.transact(self._partition, [Op("delete", DIRTY), Op("delete", CALLED)])
+
+    def call(self) -> bool:
+        """Whether a hint that was just written needs a message: not while one is on its way that will see it. One that
+        did not come for a while is taken for lost."""
+        held, now = self._table.get(self._partition, [CALLED]).get(CALLED), self._table.now()
+        if held is not None and now - float(held.value["at"]) < LOST:
+            return False
+        try:
+            self._table.transact(self._partition, [Op("put", CALLED, {"at": now}, held.etag if held else "")])
+        except Conflict:
+            return False
+        return True
 
     def is_dirty(self) -> bool:
         return DIRTY in self._table.get(self._partition, [DIRTY])

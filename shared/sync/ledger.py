@@ -31,8 +31,11 @@ from shared.sync.rows import (
 
 TRANSACTION = 99
 """Rows of one transaction beside the lease's own."""
+Group = tuple[str, str]
+"""What a row belongs to: an identity (`mid`), and an item of it, OWN for the identity's own row."""
+OWN = ""
 LAST = "~"
-"""The group of rows that belong to no item (folders, cursors): they are committed last, each on its own."""
+"""Stands for the identity of rows that belong to no item (folders, cursors): they go last, each on its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,34 @@ class Entry:
     detail: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Rows and lines of the journal that stand in one transaction."""
+
+    ops: tuple[Op, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+    def __add__(self, other: Unit) -> Unit:
+        return Unit(self.ops + other.ops, self.entries + other.entries)
+
+    @property
+    def size(self) -> int:
+        return len(self.ops) + len(self.entries)
+
+
 class Session:
     """Reads through a cache, collects writes, and commits them in fenced transactions.
 
-    Writes are grouped by identity (`mid`), so that a link, its intents, its due marks and its journal rows always
-    stand in one transaction."""
+    What belongs to one identity (`mid`) stands in one transaction. Where it is more than fits into one, as with a
+    hundred copies of one mail, each item stands whole: a link, its intents, its due marks and its journal rows."""
 
     def __init__(self, table: Table, partition: str, leases: Leases, lease: Lease) -> None:
         self.lease = lease
         self._table, self._partition, self._leases = table, partition, leases
         self._cache: dict[str, Mapping[str, Any] | None] = {}
-        self._pending: dict[str, dict[str, Op]] = {}
-        self._notes: dict[str, list[Entry]] = {}
+        self._pending: dict[Group, dict[str, Op]] = {}
+        self._places: dict[str, Group] = {}
+        self._notes: dict[Group, list[Entry]] = {}
         self._links_delta = 0
         self.intents: dict[str, Intent] = {
             intent.id: intent for intent in (intent_of_json(e.value) for e in self._scan(INTENT))
@@ -126,70 +145,78 @@ class Session:
         return None
 
     # ---- writing
-    def _put(self, group: str, key: str, value: Mapping[str, Any]) -> None:
+    def _put(self, group: Group, key: str, value: Mapping[str, Any]) -> None:
         self._collect(group, Op("put", key, value))
 
-    def _delete(self, group: str, key: str) -> None:
+    def _delete(self, group: Group, key: str) -> None:
         self._collect(group, Op("delete", key))
 
-    def _collect(self, group: str, op: Op) -> None:
+    def _collect(self, group: Group, op: Op) -> None:
         """The last write of a row counts, whichever group it came from."""
-        for ops in self._pending.values():
-            ops.pop(op.key, None)
+        if op.key in self._places:
+            del self._pending[self._places[op.key]][op.key]
+        self._places[op.key] = group
         self._cache[op.key] = op.value
         self._pending.setdefault(group, {})[op.key] = op
 
-    def _index(self, group: str, row: str, old: float | None, new: float | None) -> None:
+    def _index(self, group: Group, row: str, old: float | None, new: float | None) -> None:
         if old is not None and old != new:
             self._delete(group, due_row(old, row))
         if new is not None and old != new:
             self._put(group, due_row(new, row), {})
 
     def put_link(self, link: Link) -> Link:
-        old = self.link(link.key)
-        self._put(link.mid, LINK + link.key, to_json(link))
+        old, group = self.link(link.key), (link.mid, link.key)
+        self._put(group, LINK + link.key, to_json(link))
         for side in SIDES:
-            before, id = old.end(side).id if old else None, link.end(side).id
-            if before != id:
-                if before is not None and (held := self.value(pointer(side, before))) and held["link"] == link.key:
-                    self._delete(link.mid, pointer(side, before))
-                self._put(link.mid, pointer(side, id), {"link": link.key})
-        self._index(link.mid, LINK + link.key, old.due() if old else None, link.due())
+            if old is None or old.end(side).id != link.end(side).id:
+                if old is not None:
+                    self._release(old, side)
+                self._put(group, pointer(side, link.end(side).id), {"link": link.key})
+        self._index(group, LINK + link.key, old.due() if old else None, link.due())
         if old is None:
             self._links_delta += 1
             self._member(link.mid, "links", link.key, True)
         return link
 
+    def _release(self, link: Link, side: Side) -> None:
+        """Take the pointer from the id that the link had there, unless it leads to another link by now."""
+        row = pointer(side, link.end(side).id)
+        if (held := self.value(row)) and held["link"] == link.key:
+            self._delete((link.mid, link.key), row)
+
     def close_link(self, link: Link) -> None:
         old = self.link(link.key)
         if old is None:
             return
-        self._index(old.mid, LINK + old.key, old.due(), None)
+        group = (old.mid, old.key)
+        self._index(group, LINK + old.key, old.due(), None)
         for side in SIDES:
-            self._delete(old.mid, pointer(side, old.end(side).id))
+            self._release(old, side)
         self._member(old.mid, "links", old.key, False)
-        self._delete(old.mid, LINK + old.key)
+        self._delete(group, LINK + old.key)
         self._links_delta -= 1
 
     def put_intent(self, intent: Intent) -> None:
-        old = self.intents.get(intent.id)
+        old, group = self.intents.get(intent.id), (intent.mid, intent.key)
         self.intents[intent.id] = intent
-        self._put(intent.mid, INTENT + intent.id, to_json(intent))
-        self._index(intent.mid, INTENT + intent.id, old.settle_after if old else None, intent.settle_after)
+        self._put(group, INTENT + intent.id, to_json(intent))
+        self._index(group, INTENT + intent.id, old.settle_after if old else None, intent.settle_after)
 
     def close_intent(self, intent: Intent) -> None:
         old = self.intents.pop(intent.id, None)
         if old is not None:
-            self._index(old.mid, INTENT + old.id, old.settle_after, None)
-            self._delete(old.mid, INTENT + old.id)
+            group = (old.mid, old.key)
+            self._index(group, INTENT + old.id, old.settle_after, None)
+            self._delete(group, INTENT + old.id)
 
     def put_waiting(self, row: Waiting) -> None:
         name, old = waiting_row(row.side, row.id), self.waiting(row.side, row.id)
         if old is not None and old.mid != row.mid:
             self.drop_waiting(row.side, row.id)
             old = None
-        self._put(row.mid, name, to_json(row))
-        self._index(row.mid, name, old.due if old else None, row.due)
+        self._put((row.mid, name), name, to_json(row))
+        self._index((row.mid, name), name, old.due if old else None, row.due)
         if old is None:
             self._member(row.mid, "waiting", [row.side, row.id], True)
 
@@ -197,9 +224,9 @@ class Session:
         old = self.waiting(side, id)
         if old is not None:
             name = waiting_row(side, id)
-            self._index(old.mid, name, old.due, None)
+            self._index((old.mid, name), name, old.due, None)
             self._member(old.mid, "waiting", [side, id], False)
-            self._delete(old.mid, name)
+            self._delete((old.mid, name), name)
 
     def _member(self, mid: str, name: str, member: Any, present: bool) -> None:
         value = self.value(identity_row(mid)) or {"links": [], "waiting": []}
@@ -210,23 +237,23 @@ class Session:
         )
         value = {**value, name: [*rest, member] if present else rest}
         if value["links"] or value["waiting"]:
-            self._put(mid, identity_row(mid), value)
+            self._put((mid, OWN), identity_row(mid), value)
         else:
-            self._delete(mid, identity_row(mid))
+            self._delete((mid, OWN), identity_row(mid))
 
     def put_row(self, key: str, value: Mapping[str, Any]) -> None:
         """A row that belongs to no item (folders, cursors); it is committed last."""
-        self._put(LAST, key, value)
+        self._put((LAST, key), key, value)
 
     def delete_row(self, key: str) -> None:
-        self._delete(LAST, key)
+        self._delete((LAST, key), key)
 
     def put_cursor(self, side: Side, collection: str, cursor: str) -> None:
         if (self.value(cursor_row(side, collection)) or {}).get("cursor") != cursor:
             self.put_row(cursor_row(side, collection), {"cursor": cursor})
 
     def note(self, mid: str, entry: Entry) -> None:
-        self._notes.setdefault(mid, []).append(entry)
+        self._notes.setdefault((mid, entry.link), []).append(entry)
 
     def plan_wake(self, when: float) -> None:
         self.lease = replace(self.lease, wake=when)
@@ -234,32 +261,41 @@ class Session:
     # ---- committing
     def commit(self) -> None:
         """Write everything collected since the last commit; renews the lease even when there is nothing."""
-        pending, notes = self._pending, self._notes
-        self._pending, self._notes = {}, {}
-        last: list[tuple[list[Op], list[Entry]]] = [([op], []) for op in pending.pop(LAST, {}).values()]
-        units: list[tuple[list[Op], list[Entry]]] = [
-            (list(pending.get(group, {}).values()), notes.get(group, [])) for group in dict.fromkeys([*pending, *notes])
-        ]
-        ops: list[Op] = []
-        entries: list[Entry] = []
-        for more, lines in units + last:
-            if ops and len(ops) + len(entries) + len(more) + len(lines) > TRANSACTION:
-                self._transact(ops, entries)
-                ops, entries = [], []
-            ops, entries = [*ops, *more], [*entries, *lines]
-        self._transact(ops, entries)
+        items: dict[str, dict[str, Unit]] = {LAST: {}}
+        for group in dict.fromkeys([*self._pending, *self._notes]):
+            identity, item = group
+            unit = Unit(tuple(self._pending.get(group, {}).values()), tuple(self._notes.get(group, ())))
+            items.setdefault(identity, {})[item] = unit
+        self._pending, self._places, self._notes = {}, {}, {}
+        last = items.pop(LAST).values()
+        full = Unit()
+        for unit in [*(unit for parts in items.values() for unit in _together(parts)), *last]:
+            if full.size and full.size + unit.size > TRANSACTION:
+                self._transact(full)
+                full = Unit()
+            full += unit
+        self._transact(full)
 
-    def _transact(self, ops: list[Op], entries: list[Entry]) -> None:
+    def _transact(self, unit: Unit) -> None:
         lease, now = self.lease, self._table.now()
         journal: list[Op] = []
-        for entry in entries:
+        for entry in unit.entries:
             key = f"{JOURNAL}{now:014.3f}:{lease.entries:010d}"
             row = {**asdict(entry), "prev": lease.head}
             journal.append(Op("put", key, row))
             lease = replace(lease, head=chain(row), entries=lease.entries + 1)
         lease = replace(lease, links=lease.links + self._links_delta)
-        self.lease = self._leases.commit(lease, [*ops, *journal])
+        self.lease = self._leases.commit(lease, [*unit.ops, *journal])
         self._links_delta = 0
+
+
+def _together(parts: Mapping[str, Unit]) -> list[Unit]:
+    """The units of one identity's items as one, or apart where that is more than a transaction takes. Its own row goes
+    first then: the name of an item that is not there yet does no harm, a nameless item would be copied again."""
+    whole = sum(parts.values(), Unit())
+    if whole.size <= TRANSACTION:
+        return [whole]
+    return [parts.get(OWN, Unit()), *(unit for item, unit in parts.items() if item != OWN)]
 
 
 def chain(row: Mapping[str, Any]) -> str:

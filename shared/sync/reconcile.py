@@ -175,11 +175,11 @@ class Reconcile:
             run.recheck(link, SIDES, run.now() + run.policy.retry)
 
     def _look(self, link: Link) -> dict[Side, Observation]:
-        """Both sides; if one changed, the other is read too."""
+        """Both sides; if one changed, or a step of the link waits, the other is read too."""
         run, key = self._run, link.key
         seen = {side: look(run, run.session.link(key) or link, side) for side in SIDES}
         for side in SIDES:
-            changed = seen[other(side)].word not in ("kept", "unknown")
+            changed = seen[other(side)].word not in ("kept", "unknown") or bool(link.waits)
             if seen[side].word == "unknown" and changed and link.gone != other(side):
                 seen[side] = look(run, run.session.link(key) or link, side, force=True)
         return seen

@@ -4,6 +4,7 @@
 |---|---|
 | `lease` | holder, epoch, expiry, head of the journal, number of links, next wake |
 | `dirty` | set by whoever found the lease taken |
+| `called` | a message for the hints so far is on its way |
 | `l:<key>` | a link; `d:<id>` and `o:<id>` point to it |
 | `u:<side>:<id>` | an item without a link that waits |
 | `m:<hash>` | links and waiting items by identity |

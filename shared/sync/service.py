@@ -82,9 +82,12 @@ class Service:
                 dropped += 1
             else:
                 named.setdefault(pair.id, set()).add(_message_id(item))
+                if item.get("lifecycleEvent") == "subscriptionRemoved":
+                    self._forget_subscription(pair, str(item["subscriptionId"]))
         for pair_id, ids in named.items():
             self._hint(pair_id, OUTLOOK, ids)
-            self._enqueue(pair_id, "notified")
+            if Leases(self._table, f"{pair_id}:mail", self._policy.lease).call():
+                self._enqueue(pair_id, "notified")
         if dropped:
             log.warning("notifications dropped: %d", dropped)
         return sum(len(ids) for ids in named.values())
@@ -222,13 +225,17 @@ class Service:
             ops.append(Op("delete", f"id:{old}"))
         self._table.transact(SUBSCRIPTIONS, ops)
 
+    def _forget_subscription(self, pair: Pair, id: str) -> None:
+        """The vendor has removed it: the next tick makes a new one."""
+        self._table.transact(SUBSCRIPTIONS, [Op("delete", f"pair:{pair.id}"), Op("delete", f"id:{id}")])
+
     def _pair_of(self, item: Mapping[str, Any]) -> Pair | None:
         """The pair a notification is for, if it carries what only the vendor was told."""
-        name = f"id:{item.get('subscriptionId', '')}"
+        name = f"id:{_text(item.get('subscriptionId'))}"
         held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
         pair = next((p for p in self._pairs() if held and p.id == held.value["pair"]), None)
         expected = Identity(self._key, pair).client_state() if pair else "-" * 32
-        genuine = hmac.compare_digest(expected.encode(), str(item.get("clientState", "")).encode())
+        genuine = hmac.compare_digest(expected.encode(), _text(item.get("clientState")).encode())
         return pair if genuine else None
 
     # ---- small things
@@ -265,6 +272,7 @@ class Service:
 
 
 MIN_WAKE = 1.0
+LONGEST_ID = 400
 
 
 def partition(pair: Pair) -> str:
@@ -275,7 +283,7 @@ def partition(pair: Pair) -> str:
 def _notifications(body: bytes) -> list[Mapping[str, Any]]:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     items = value.get("value") if isinstance(value, dict) else None
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
@@ -285,4 +293,9 @@ def _message_id(item: Mapping[str, Any]) -> str:
     """The id a notification names; "" (look at everything) for lifecycle events and whatever else names none."""
     data = item.get("resourceData")
     id = data.get("id") if isinstance(data, dict) and not item.get("lifecycleEvent") else None
-    return id if isinstance(id, str) else ""
+    return _text(id)
+
+
+def _text(value: Any) -> str:
+    """An id or token as the vendor makes them: a short ASCII string; "" for anything else."""
+    return value if isinstance(value, str) and value.isascii() and len(value) <= LONGEST_ID else ""

@@ -1,0 +1,186 @@
+"""The lease: one holder at a time, and nobody else's commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from shared.model.errors import LeaseLost
+from shared.ports.state import Entity, Op
+from shared.sync.lease import Lease, Leases
+from tests.contract.test_state_table import race
+from tests.support.table import LEASE_SECONDS, PARTITION, TimedTable
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> TimedTable:
+    return TimedTable(tmp_path / "state.db")
+
+
+@pytest.fixture
+def leases(table: TimedTable) -> Leases:
+    return Leases(table, PARTITION, LEASE_SECONDS)
+
+
+def taken(leases: Leases, holder: str) -> Lease:
+    lease = leases.take(holder)
+    assert lease is not None
+    return lease
+
+
+def test_the_first_taker_gets_it_for_its_time(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    assert (lease.holder, lease.epoch, lease.expiry) == ("a", 1, table.time + LEASE_SECONDS)
+    assert leases.expiry() == lease.expiry
+
+
+def test_nobody_has_a_lease_that_was_never_taken(leases: Leases) -> None:
+    assert leases.expiry() == 0.0
+
+
+def test_nobody_else_gets_it_before_it_expires(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    table.time = lease.expiry - 0.001
+    assert leases.take("b") is None
+    table.time = lease.expiry
+    assert taken(leases, "b").epoch == 2
+
+
+def test_not_even_its_own_holder_takes_it_twice(leases: Leases) -> None:
+    taken(leases, "a")
+    assert leases.take("a") is None
+
+
+def test_a_commit_renews_it(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    table.time += LEASE_SECONDS - 1
+    renewed = leases.commit(lease, [])
+    assert renewed.expiry == table.time + LEASE_SECONDS
+    assert leases.expiry() == renewed.expiry
+
+
+def test_who_lost_it_commits_nothing(leases: Leases, table: TimedTable) -> None:
+    late = taken(leases, "a")
+    table.time = late.expiry
+    taken(leases, "b")
+    with pytest.raises(LeaseLost, match="nothing was committed"):
+        leases.commit(late, [Op("put", "row", {})])
+    assert table.keys("row") == []
+
+
+def test_a_commit_can_not_be_made_from_an_old_version_of_it(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    leases.commit(lease, [])
+    with pytest.raises(LeaseLost):
+        leases.commit(lease, [Op("put", "row", {})])
+    assert table.keys("row") == []
+
+
+def test_what_it_carries_goes_to_the_next_holder(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    lease = leases.commit(Lease("a", 1, 0.0, "head", 7, 3, 99.0, lease.etag), [])
+    leases.release(lease)
+    after = taken(leases, "b")
+    assert (after.epoch, after.head, after.entries, after.links, after.wake) == (2, "head", 7, 3, 99.0)
+
+
+def test_a_released_lease_is_free_at_once_and_its_holder_commits_no_more(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    leases.release(lease)
+    assert leases.expiry() == 0.0
+    with pytest.raises(LeaseLost):
+        leases.commit(lease, [Op("put", "row", {})])
+    assert taken(leases, "b").holder == "b"
+
+
+def test_its_own_last_version_is_not_needed_to_release_it(leases: Leases) -> None:
+    lease = taken(leases, "a")
+    leases.commit(lease, [])
+    leases.release(lease)
+    assert leases.expiry() == 0.0
+
+
+def test_releasing_what_is_not_ours_any_more_is_silent(leases: Leases, table: TimedTable) -> None:
+    late = taken(leases, "a")
+    table.time = late.expiry
+    held = taken(leases, "b")
+    leases.release(late)
+    assert leases.expiry() == held.expiry
+    assert leases.commit(held, []).holder == "b"
+
+
+def test_releasing_where_nothing_was_ever_taken_is_silent(leases: Leases) -> None:
+    leases.release(Lease("a", 1, 0.0))
+    assert leases.expiry() == 0.0
+
+
+class Overtaken(TimedTable):
+    """Another worker takes the lease, which has expired, right after the next read."""
+
+    armed = False
+
+    def get(self, partition: str, keys: Sequence[str]) -> dict[str, Entity]:
+        found = super().get(partition, keys)
+        if self.armed:
+            self.armed = False
+            self.time += LEASE_SECONDS
+            taken(Leases(self, PARTITION, LEASE_SECONDS), "b")
+        return found
+
+
+def test_a_release_that_is_overtaken_leaves_the_lease_to_the_other(tmp_path: Path) -> None:
+    table = Overtaken(tmp_path / "state.db")
+    leases = Leases(table, PARTITION, LEASE_SECONDS)
+    lease = taken(leases, "a")
+    table.armed = True
+    leases.release(lease)
+    assert leases.expiry() == table.time + LEASE_SECONDS
+
+
+def test_of_two_takers_that_found_it_free_one_gets_it(tmp_path: Path) -> None:
+    table = Overtaken(tmp_path / "state.db")
+    table.armed = True
+    assert Leases(table, PARTITION, LEASE_SECONDS).take("a") is None
+
+
+def test_of_eight_racing_takers_one_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    TimedTable(path)
+    got: list[str] = []
+
+    def taker(name: str) -> Callable[[], None]:
+        leases = Leases(TimedTable(path), PARTITION, LEASE_SECONDS)
+
+        def take() -> None:
+            if leases.take(name) is not None:
+                got.append(name)
+
+        return take
+
+    for round in range(5):
+        race(*(taker(f"{round}.{number}") for number in range(8)))
+        assert len(got) == round + 1
+        Leases(TimedTable(path), PARTITION, LEASE_SECONDS).release(Lease(got[-1], 1, 0.0))
+
+
+def test_dirty_is_set_once_until_it_is_cleared_and_does_not_disturb_the_holder(leases: Leases) -> None:
+    lease = taken(leases, "a")
+    assert not leases.is_dirty()
+    assert leases.set_dirty()
+    assert not leases.set_dirty()
+    assert leases.is_dirty()
+    leases.commit(lease, [])
+    leases.clear_dirty()
+    leases.clear_dirty()
+    assert not leases.is_dirty()
+    assert leases.set_dirty()
+
+
+def test_of_eight_who_find_it_taken_one_turns_it_dirty(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    turned: list[bool] = []
+    all_leases = [Leases(TimedTable(path), PARTITION, LEASE_SECONDS) for _ in range(8)]
+    race(*((lambda leases=leases: turned.append(leases.set_dirty())) for leases in all_leases))
+    assert sorted(turned) == [False] * 7 + [True]
