@@ -160,9 +160,9 @@ class Reconcile:
             return
         link = run.session.link(key) or link
         if "unknown" in {seen[side].word for side in SIDES}:
-            changed = [side for side in SIDES if seen[side].word not in ("kept", "unknown") and link.gone != side]
-            if changed:
-                run.recheck(link, changed, run.now() + run.policy.retry)
+            for side in SIDES:
+                if seen[side].word not in ("kept", "unknown") and link.gone != side:
+                    self._wait_for_twin(link, side)
             return
         view = LinkView(link.key, link.base, link.gone, frozenset(link.unsure))
         steps = plan_link(view, seen, run.policy.preferences)
@@ -173,6 +173,12 @@ class Reconcile:
                 self._apply(step)
         except Unavailable:
             run.recheck(link, SIDES, run.now() + run.policy.retry)
+
+    def _wait_for_twin(self, link: Link, side: Side) -> None:
+        """This side changed and the other is not found: they are read again together, as seldom as the missing one."""
+        end, twin = link.end(side), link.end(other(side)).due
+        when = max(self._run.now() + self._run.policy.retry, twin or 0.0)
+        self._run.session.put_link(link.with_end(side, replace(end, due=when)))
 
     def _look(self, link: Link) -> dict[Side, Observation]:
         """Both sides; if one changed, or a step of the link waits, the other is read too."""

@@ -84,6 +84,8 @@ class Service:
                 named.setdefault(pair.id, set()).add(_message_id(item))
                 if item.get("lifecycleEvent") == "subscriptionRemoved":
                     self._forget_subscription(pair, str(item["subscriptionId"]))
+                if item.get("lifecycleEvent") == "reauthorizationRequired":
+                    self._renew_soon(pair, str(item["subscriptionId"]))
         for pair_id, ids in named.items():
             self._hint(pair_id, OUTLOOK, ids)
             if Leases(self._table, f"{pair_id}:mail", self._policy.lease).call():
@@ -228,6 +230,11 @@ class Service:
     def _forget_subscription(self, pair: Pair, id: str) -> None:
         """The vendor has removed it: the next tick makes a new one."""
         self._table.transact(SUBSCRIPTIONS, [Op("delete", f"pair:{pair.id}"), Op("delete", f"id:{id}")])
+
+    def _renew_soon(self, pair: Pair, id: str) -> None:
+        """The vendor is silent until it is renewed (Graph: lifecycle notifications): the next tick does so."""
+        value = {"id": id, "expires": 0.0}
+        self._table.transact(SUBSCRIPTIONS, [Op("put", f"pair:{pair.id}", value)])
 
     def _pair_of(self, item: Mapping[str, Any]) -> Pair | None:
         """The pair a notification is for, if it carries what only the vendor was told."""

@@ -89,10 +89,13 @@ class Scene:
 
     @contextmanager
     def no_writes(self) -> Iterator[None]:
-        """Whatever happens inside is answered without a write at either vendor."""
+        """Whatever happens inside is answered without a write at either vendor, and nothing stays overdue, which would
+        be looked at again and again."""
         before = self.world.effects
         yield
         assert self.world.effects == before, f"{self.world.effects - before} writes at the vendors"
+        due = self.status.next_due
+        assert due is None or due > self.world.now - 60.0, f"overdue for {self.world.now - due:.0f} s"
 
     # ---- what people do
     def box(self, side: Side) -> Mailbox:

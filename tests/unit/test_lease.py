@@ -9,7 +9,7 @@ import pytest
 
 from shared.model.errors import LeaseLost
 from shared.ports.state import Entity, Op
-from shared.sync.lease import Lease, Leases
+from shared.sync.lease import LOST, Lease, Leases
 from tests.contract.test_state_table import race
 from tests.support.table import LEASE_SECONDS, PARTITION, TimedTable
 
@@ -184,3 +184,33 @@ def test_of_eight_who_find_it_taken_one_turns_it_dirty(tmp_path: Path) -> None:
     all_leases = [Leases(TimedTable(path), PARTITION, LEASE_SECONDS) for _ in range(8)]
     race(*((lambda leases=leases: turned.append(leases.set_dirty())) for leases in all_leases))
     assert sorted(turned) == [False] * 7 + [True]
+
+
+def test_hints_that_come_while_a_message_is_on_its_way_want_none_of_their_own(
+    leases: Leases, table: TimedTable
+) -> None:
+    assert leases.call()
+    table.time += LOST - 0.001
+    assert not leases.call()
+    leases.clear_dirty()
+    assert leases.call()
+
+
+def test_a_message_that_does_not_come_is_taken_for_lost(leases: Leases, table: TimedTable) -> None:
+    assert leases.call()
+    table.time += LOST
+    assert leases.call()
+    assert not leases.call()
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_of_eight_who_leave_hints_at_once_one_sends_a_message(tmp_path: Path, before: int) -> None:
+    """Whether none was sent before, or one that was lost."""
+    tables = [TimedTable(tmp_path / "state.db") for _ in range(8)]
+    for _ in range(before):
+        Leases(tables[0], PARTITION, LEASE_SECONDS).call()
+    for table in tables:
+        table.time += LOST
+    sent: list[bool] = []
+    race(*((lambda table=table: sent.append(Leases(table, PARTITION, LEASE_SECONDS).call())) for table in tables))
+    assert sorted(sent) == [False] * 7 + [True]

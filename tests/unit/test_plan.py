@@ -148,6 +148,29 @@ def test_a_field_in_doubt_is_journaled_and_settled_by_what_both_sides_show() -> 
     assert Overwritten("k", DINGTALK, "read", False) in steps
 
 
+@pytest.mark.parametrize(
+    ("base", "now", "word"),
+    [
+        (BASE, BASE, "kept"),
+        (BASE, READ, "edited"),
+        (BASE, MOVED, "edited"),
+        (BASE, TRASHED, "trashed"),
+        (BASE, {**READ, "folder": "trash"}, "trashed"),
+        (TRASHED, TRASHED, "kept"),
+        (TRASHED, {**READ, "folder": "trash"}, "edited"),
+        (TRASHED, BASE, "edited"),
+    ],
+)
+def test_a_read_that_found_the_item_says_what_became_of_it(base: State, now: State, word: Word) -> None:
+    assert observe(base, now) == Observation(word, now)
+
+
+def test_a_link_that_nobody_looked_at_is_passed_over() -> None:
+    links = [LinkView("unseen", BASE), LinkView("k", BASE)]
+    sides = {DINGTALK: seen("kept"), OUTLOOK: seen("gone")}
+    assert plan(links, {"k": sides}, Policy()) == [MarkGone("k", OUTLOOK, BASE)]
+
+
 def test_every_pair_of_words_has_exactly_one_row() -> None:
     words: list[Word] = ["kept", "edited", "trashed", "gone", "unborn"]
     for pair in itertools.combinations_with_replacement(words, 2):
