@@ -194,9 +194,9 @@ class DingTalkMail:
             return None
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
-        """One request for `read`, one or two for `flag`, one for `folder` and one read after it: whether a moved
-        message keeps its id is the tenant's affair. Once a first request is done, a later one that is refused,
-        or for which the lease is lost, leaves the outcome of the whole unknown."""
+        """One request for `read`, one or two for `flag`, one for `folder`. Whether a moved message keeps the id that is
+        returned is the tenant's affair, and a read by it tells. Once a first request is done, a later one that is
+        refused, or for which the lease is lost, leaves the outcome of the whole unknown."""
         steps: list[Callable[[], None]] = []
         if "read" in changes:
             action = "markRead" if changes["read"] else "markUnread"
@@ -206,18 +206,11 @@ class DingTalkMail:
         if "folder" in changes:
             steps.append(partial(self._mailbox.move, item.id, str(changes["folder"]), permit))
         _in_turn(steps)
-        return self._id_after_move(item.id) if "folder" in changes else item.id
+        return item.id
 
     def _flag_steps(self, id: str, was: Flag, flag: Flag, permit: Permit) -> list[Callable[[], None]]:
         steps = mapping.TAG_STEPS.get((was, flag), ())
         return [partial(self._mailbox.update, id, action, tags, permit) for action, tags in steps]
-
-    def _id_after_move(self, id: str) -> str | None:
-        try:
-            self._mailbox.message(id, "id")
-        except TandemError:
-            return None
-        return id
 
     # ------------------------------------------------------------------------------------------------------- folders
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.model.errors import NotFound
-from shared.model.mail import Row
+from shared.model.errors import NotFound, Unavailable
+from shared.model.mail import Changes, Folder, Row
 from shared.outlook import mapping
 from shared.outlook.errors import EXPIRED, code_of
-from shared.outlook.transport import Answer, Graph, Part, failure
+from shared.outlook.transport import Answer, Graph, Part, failure, listed
 
 PAGE = "odata.maxpagesize=500"
+WHAT = "changes of a folder"
 
 
 @dataclass(slots=True)
-class Seen:
-    """What a round over folders showed. An id that it showed both present and removed stands in both."""
+class Stream:
+    """What a round over one folder has shown. `whole`: it lists everything; `again`: because its token had expired.
+    A cursor is a link below the base URL, so that it outlives a move of the service."""
 
+    whole: bool
+    again: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
-    removed: set[tuple[str, str]] = field(default_factory=set)
-    complete: set[str] = field(default_factory=set)
-    cursors: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+    cursor: str = ""
 
 
 class Delta:
@@ -30,58 +33,71 @@ class Delta:
         self._graph, self._mailbox = graph, mailbox
 
     def part(self, folder: str, cursor: str | None) -> Part:
-        """The first request of a round over one folder."""
+        """The first read of a round over one folder; without a cursor the whole of it is listed."""
         if cursor is not None:
-            return Part(self._graph.own(cursor)[len(self._graph.base_url) :], PAGE)
+            return Part(cursor, PAGE)
         return Part(f"{self._mailbox}/mailFolders/{folder}/messages/delta?$select={mapping.ROW_FIELDS}", PAGE)
 
-    def take(self, cursors: Mapping[str, str], answers: Mapping[str, Answer]) -> Seen:
-        """Follow each folder's first answer to its end. A folder without a usable cursor is listed wholly."""
-        seen = Seen()
-        anew: list[str] = []
-        for folder, answer in answers.items():
-            if answer.status == 200:
-                self._follow(folder, answer.body, seen)
-                if folder not in cursors:
-                    seen.complete.add(folder)
-            elif folder in cursors and is_expired(answer):
-                anew.append(folder)
-            elif not isinstance(error := failure("changes of a folder", answer), NotFound):
-                raise error
-        if anew:
-            self._again(anew, seen)
-        return seen
+    def changes(
+        self, cursors: Mapping[str, str], answers: Mapping[str, Answer], tree: tuple[Folder, ...] | None
+    ) -> Changes:
+        """Go on from each folder's first answer to its end, a page of every folder at a time. A folder whose cursor
+        has expired is listed anew; one that was deleted has no cursor afterwards."""
+        streams = {folder: Stream(whole=folder not in cursors) for folder in answers}
+        while answers:
+            parts: dict[str, Part] = {}
+            for folder, answer in answers.items():
+                if answer.status != 200 and _is_expired(answer) and not streams[folder].again:
+                    streams[folder] = Stream(whole=True, again=True)
+                    parts[folder] = self.part(folder, None)
+                elif (link := self._take(folder, answer, streams[folder])) is not None:
+                    parts[folder] = Part(link, PAGE)
+            answers = dict(zip(parts, self._graph.batch(list(parts.values()), WHAT), strict=True))
+        return _together(streams, tree)
 
-    def _again(self, folders: Sequence[str], seen: Seen) -> None:
-        """These folders' cursors have expired: the whole of them, from the start."""
-        answers = self._graph.batch([self.part(folder, None) for folder in folders], "changes of a folder")
-        fresh = self.take({}, dict(zip(folders, answers, strict=True)))
-        seen.rows |= fresh.rows
-        seen.removed |= fresh.removed
-        seen.complete |= fresh.complete
-        seen.cursors |= fresh.cursors
-
-    def _follow(self, folder: str, page: Any, seen: Seen) -> None:
-        while True:
-            for value in page.get("value", ()):
-                self._take_row(folder, value, seen)
-            link = page.get("@odata.nextLink")
-            if not link:
-                break
-            page = self._graph.get(link, "changes of a folder", PAGE)
-        if page.get("@odata.deltaLink"):
-            seen.cursors[folder] = self._graph.own(page["@odata.deltaLink"])
-
-    @staticmethod
-    def _take_row(folder: str, value: Mapping[str, Any], seen: Seen) -> None:
-        id = str(value["id"])
-        if "@removed" in value:
-            seen.removed.add((folder, id))
-        elif "isRead" in value and "flag" in value:
-            seen.rows[id] = mapping.row({"parentFolderId": folder, **value})
-        else:
-            seen.removed.add((folder, id))  # fields left out are unknown: the id has to be read
+    def _take(self, folder: str, answer: Answer, stream: Stream) -> str | None:
+        """-> the link to the next page, if there is one."""
+        if answer.status != 200:
+            if isinstance(error := failure(WHAT, answer), NotFound):
+                return None
+            raise error
+        page = answer.body
+        for value in listed(page, WHAT):
+            _take_row(folder, value, stream)
+        if next_link := page.get("@odata.nextLink"):
+            return self._graph.relative(next_link)
+        if not page.get("@odata.deltaLink"):
+            raise Unavailable(f"{WHAT}: Graph's answer leads nowhere", code="cut_short")
+        stream.cursor = self._graph.relative(page["@odata.deltaLink"])
+        return None
 
 
-def is_expired(answer: Answer) -> bool:
+def _take_row(folder: str, value: Mapping[str, Any], stream: Stream) -> None:
+    """Of several rows the last one wins; an id shown both present and removed stands in both. A row may hold no more
+    than what changed, and what it leaves out is unknown: it stands with the removed ones, since those are read."""
+    id = str(value["id"])
+    if "@removed" in value or not {"isRead", "flag", "receivedDateTime"} <= value.keys():
+        stream.removed.add(id)
+    else:
+        stream.rows[id] = mapping.row(value, folder)
+
+
+def _together(streams: Mapping[str, Stream], tree: tuple[Folder, ...] | None) -> Changes:
+    """A message that moved meanwhile may be shown in two folders: it left one of them."""
+    rows: dict[str, Row] = {}
+    removed = {(folder, id) for folder, stream in streams.items() for id in stream.removed}
+    for stream in streams.values():
+        removed |= {(rows[id].folder, id) for id in rows.keys() & stream.rows.keys()}
+        rows |= stream.rows
+    ended: Iterable[tuple[str, Stream]] = [(folder, s) for folder, s in streams.items() if s.cursor]
+    return Changes(
+        rows=tuple(rows.values()),
+        removed=frozenset(removed),
+        complete=frozenset(folder for folder, stream in ended if stream.whole),
+        folders=tree,
+        cursors={folder: stream.cursor for folder, stream in ended},
+    )
+
+
+def _is_expired(answer: Answer) -> bool:
     return answer.status == 410 or code_of(answer.body).lower() in EXPIRED

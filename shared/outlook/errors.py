@@ -19,11 +19,17 @@ from shared.model.errors import (
     Unavailable,
 )
 
+EXPIRED = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
+"""A delta token that no longer counts. Codes are compared in lower case."""
+
+GONE = frozenset({"erroritemnotfound", "errorinvalididmalformed"})
+"""By these a read says that the message isn't there. Any other refusal leaves it unknown."""
+
+FOLDER_GONE = GONE | {"errorfoldernotfound", "errorsyncfoldernotfound"}
+
 CODES: dict[str, type[TandemError]] = {
-    "erroritemnotfound": NotFound,
-    "resourcenotfound": NotFound,
-    "errorfoldernotfound": NotFound,
-    "errorinvalididmalformed": NotFound,
+    **dict.fromkeys(FOLDER_GONE, NotFound),
+    **dict.fromkeys(EXPIRED, Unavailable),
     "errorirresolvableconflict": Stale,
     "errorquotaexceeded": MailboxFull,
     "mailboxnotenabledforrestapi": NotPermitted,
@@ -32,31 +38,37 @@ CODES: dict[str, type[TandemError]] = {
     "erroraccessdenied": NotPermitted,
     "authorization_requestdenied": NotPermitted,
     "invalidauthenticationtoken": NotPermitted,
-    "applicationthrottled": Throttled,
+    "errorcorruptdata": Refused,
+    "errorinvalidrecipients": Refused,
+    "errorcannotopenfileattachment": Refused,
 }
-STATUSES: dict[int, type[TandemError]] = {
-    401: NotPermitted,
-    403: NotPermitted,
+"""Without its mailbox nothing is "not found": that is a matter of rights and licences."""
+
+RIGHTS: dict[int, type[TandemError]] = {401: NotPermitted, 403: NotPermitted, 429: Throttled}
+EFFECTS: dict[int, type[TandemError]] = {
+    **RIGHTS,
     404: NotFound,
     409: Stale,
     412: Stale,
     413: TooLarge,
-    429: Throttled,
     507: MailboxFull,
 }
-EXPIRED = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
-"""A delta token that no longer counts."""
+"""Where the code says nothing: of a read, no more is known than these (a bare 404 may be a proxy's); of an effect,
+that it was refused."""
 
 
 def error(what: str, status: int, headers: Mapping[str, str], body: Any, effect: bool) -> TandemError:
-    """The error for an answer; `what` says what was asked, without content. A 5xx to a request with an effect leaves
-    its outcome unknown; a refusal by throttling does not."""
+    """The error for an answer; `what` says what was asked, without content. `body` is JSON as bytes or read."""
     code = code_of(body)
-    retry_after = seconds(headers.get("retry-after"))
-    kind = CODES.get(code.lower()) or STATUSES.get(status)
-    if kind is None:
-        kind = (OutcomeUnknown if effect else Unavailable) if status >= 500 else Refused
-    return kind(f"{what}: Graph answered {status} {code}".rstrip(), code=code or str(status), retry_after=retry_after)
+    kind = CODES.get(code.lower()) or (_of_effect(status) if effect else RIGHTS.get(status, Unavailable))
+    text = f"{what}: Graph answered {status} {code}".rstrip()
+    return kind(text, code=code or str(status), retry_after=seconds(headers.get("retry-after")))
+
+
+def _of_effect(status: int) -> type[TandemError]:
+    """An answer that says neither yes nor no (5xx, 3xx, 408) leaves the outcome unknown."""
+    refused = 400 <= status < 500 and status != 408
+    return EFFECTS.get(status) or (Refused if refused else OutcomeUnknown)
 
 
 def code_of(body: Any) -> str:
@@ -72,8 +84,6 @@ def code_of(body: Any) -> str:
 
 
 def seconds(text: str | None) -> float | None:
-    """A Retry-After in seconds; None when there is none that can be read."""
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
+    """A Retry-After in seconds; None when there is none, or a date, for which our own back-off stands in."""
+    text = (text or "").strip()
+    return float(text) if text.isascii() and text.isdigit() else None

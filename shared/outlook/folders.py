@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shared.model.errors import NotFound
+from shared.model.errors import NotFound, Unavailable
 from shared.model.mail import Folder
 from shared.model.words import Role
 from shared.outlook.transport import Answer, Graph, Part, failure
@@ -22,71 +22,79 @@ WELL_KNOWN: dict[str, Role] = {
     "syncissues": "system",
     "scheduled": "system",
     "clutter": "system",
-    "searchfolders": "system",
-    "recoverableitemsdeletions": "system",
 }
-"""Names that may be missing from a mailbox are simply not found. Children of a system folder are system folders."""
+"""Names that stand for a folder below the mailbox's root. What lies in a system folder is a system folder too."""
+
+ALWAYS: frozenset[Role] = frozenset({"inbox", "sent", "trash"})
+"""A list without these was cut short."""
+
+PURGED = "recoverableitemsdeletions"
+"""Beside the root: what a person removed for good. A read by id may still find it there."""
 
 FIELDS = "id,displayName,parentFolderId,childFolderCount,isHidden"
-PAGE = 200
+LIST = f"?includeHiddenFolders=true&$top=200&$select={FIELDS}"
+"""Hidden folders too: a notification may name a message in one, and it must be known that nobody looks there."""
+WHAT = "the folder list"
 
 
 class Folders:
-    """The ids of well-known folders never change, so they are asked for once."""
+    """A well-known folder's id never changes, so it is asked for until it is known (archive and some others come into
+    being at their first use)."""
 
     def __init__(self, graph: Graph, mailbox: str) -> None:
-        self._graph, self._mailbox = graph, mailbox
-        self._roles: dict[str, Role] | None = None
+        self._graph, self._url = graph, f"{mailbox}/mailFolders"
+        self._roles: Mapping[str, Role] = {}
+        self._unknown: tuple[str, ...] = tuple(WELL_KNOWN)
 
-    def roles(self) -> Mapping[str, Role]:
-        """Role by folder id."""
-        if self._roles is None:
-            parts = [Part(f"{self._mailbox}/mailFolders/{name}?$select=id") for name in WELL_KNOWN]
-            answers = self._graph.batch(parts, "the well-known folders")
-            roles: dict[str, Role] = {}
-            for role, answer in zip(WELL_KNOWN.values(), answers, strict=True):
-                if answer.status == 200:
-                    roles[str(answer.body["id"])] = role
-                elif not isinstance(error := failure("a well-known folder", answer), NotFound):
-                    raise error
-            self._roles = roles
-        return self._roles
+    def part(self, name: str) -> Part:
+        """The read that tells a well-known folder's id."""
+        return Part(f"{self._url}/{name}?$select=id")
 
     def tree(self) -> tuple[Folder, ...]:
-        """Every folder from the top. One request for the top, then one batch per level."""
-        roles, folders = self.roles(), list[Folder]()
-        level = self._pages([Part(f"{self._mailbox}/mailFolders?$top={PAGE}&$select={FIELDS}")])
-        above: dict[str, Folder] = {}
+        """Every folder, parents first. One request for the top and the roles, then one batch per level. Unavailable
+        when the list is not whole, NotPermitted when there is no mailbox."""
+        names = self._unknown
+        top, *answers = self._graph.batch([Part(self._url + LIST), *map(self.part, names)], WHAT)
+        self._learn(zip(names, answers, strict=True))
+        tree: dict[str, Folder] = {}
+        level: Mapping[Folder | None, Answer] = {None: top}
         while level:
-            here: dict[str, Folder] = {}
-            for value in level:
-                here[str(value["id"])] = _folder(value, above.get(str(value.get("parentFolderId"))), roles)
-            folders += here.values()
-            parents = [str(value["id"]) for value in level if value.get("childFolderCount")]
-            url = f"{self._mailbox}/mailFolders/{{}}/childFolders?$top={PAGE}&$select={FIELDS}"
-            level = self._pages([Part(url.format(parent)) for parent in parents])
-            above = here
-        return tuple(folders)
+            parents = list[Folder]()
+            for above, answer in level.items():
+                for value in self._listed(answer):
+                    folder = _folder(value, above, self._roles)
+                    tree[folder.id] = folder
+                    if value.get("childFolderCount"):
+                        parents.append(folder)
+            parts = [Part(f"{self._url}/{parent.id}/childFolders{LIST}") for parent in parents]
+            level = dict(zip(parents, self._graph.batch(parts, WHAT), strict=True))
+        if ALWAYS - {folder.role for folder in tree.values()}:
+            raise Unavailable("Graph's folder list is not whole; it is read again later", code="cut_short")
+        return tuple(tree.values())
 
-    def _pages(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
-        values: list[dict[str, Any]] = []
-        answers: list[Answer] = self._graph.batch(parts, "the folder list") if parts else []
-        for answer in answers:
-            if answer.status == 404:
-                continue  # deleted between two levels
-            if answer.status != 200:
-                raise failure("the folder list", answer)
-            page = answer.body
-            values += page["value"]
-            while link := page.get("@odata.nextLink"):
-                page = self._graph.get(link, "the folder list")
-                values += page["value"]
-        return values
+    def _learn(self, answers: Iterable[tuple[str, Answer]]) -> None:
+        roles, unknown = dict(self._roles), list[str]()
+        for name, answer in answers:
+            if answer.status == 200:
+                roles[str(answer.body["id"])] = WELL_KNOWN[name]
+            elif isinstance(error := failure("a well-known folder", answer), NotFound):
+                unknown.append(name)
+            else:
+                raise error
+        self._roles, self._unknown = roles, tuple(unknown)
+
+    def _listed(self, answer: Answer) -> Iterator[Mapping[str, Any]]:
+        """The folders of a list; none when the parent was deleted meanwhile."""
+        if answer.status == 200:
+            yield from self._graph.pages(answer.body, WHAT)
+        elif not isinstance(error := failure(WHAT, answer), NotFound):
+            raise error
 
 
 def _folder(value: Mapping[str, Any], above: Folder | None, roles: Mapping[str, Role]) -> Folder:
     id = str(value["id"])
     role = roles.get(id)
-    if value.get("isHidden") or "SearchFolder" in str(value.get("@odata.type")) or (above and above.role == "system"):
-        role = role or "system"
+    aside = value.get("isHidden") or "SearchFolder" in str(value.get("@odata.type"))
+    if role is None and (aside or (above is not None and above.role == "system")):
+        role = "system"
     return Folder(id, (*(above.path if above else ()), str(value.get("displayName") or "")), role)

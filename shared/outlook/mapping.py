@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
+from email.errors import MessageError
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
+from email.policy import default
 from email.utils import getaddresses
-from typing import Any
+from typing import Any, Literal
 
+from shared.model.errors import Unavailable
 from shared.model.mail import Address, Attachment, Item, Message, Row
 from shared.model.words import Flag
 
@@ -18,41 +22,60 @@ Json = Mapping[str, Any]
 SPACE = "String {7b0a4f0e-52a9-4d52-9a53-0f1b6f4c0d11} Name "
 KEY = SPACE + "TandemKey"
 ORIGINAL_ID = SPACE + "TandemMessageId"
+SIZE = "Integer 0x0E08"
 FLAGS_PROPERTY, DELIVERED, SUBMITTED = "Integer 0x0E07", "SystemTime 0x0E06", "SystemTime 0x0039"
 IN_REPLY_TO, REFERENCES = "String 0x1042", "String 0x1039"
+"""Ids of extended properties: our own two, and those of the store (PR_MESSAGE_SIZE, PR_MESSAGE_FLAGS ...)."""
 
 ROW_FIELDS = "id,isRead,flag,parentFolderId,receivedDateTime,internetMessageId,isDraft"
 ITEM_FIELDS = (
     "id,parentFolderId,isRead,flag,receivedDateTime,internetMessageId,subject,from,toRecipients,ccRecipients,"
     "isDraft,isReadReceiptRequested,changeKey"
 )
-EXPAND = f"singleValueExtendedProperties($filter=id eq '{KEY}' or id eq '{ORIGINAL_ID}')"
+EXPAND = f"singleValueExtendedProperties($filter=id eq '{KEY}' or id eq '{ORIGINAL_ID}' or id eq '{SIZE}')"
 
 TO_GRAPH: dict[Flag, str] = {"none": "notFlagged", "flagged": "flagged", "complete": "complete"}
 OF_GRAPH: dict[str, Flag] = {text: flag for flag, text in TO_GRAPH.items()}
+IMPORTANCE: dict[str, Literal["low", "high"]] = {"low": "low", "high": "high"}
+"""The header Importance, which the store writes; whatever else it says is normal."""
+
+ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
+LAST = 253_402_300_799.0
+"""The last second of the year 9999, in epoch seconds."""
 
 
 def epoch(text: str | None) -> float:
-    """2026-11-24T03:00:00Z (with or without fractions) in epoch seconds; 0 when missing."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
+    """2026-11-24T03:00:00Z (with or without fractions) in epoch seconds; 0 when missing. Unavailable for anything
+    else."""
+    try:
+        return _utc(datetime.fromisoformat(text)).timestamp() if text else 0.0
+    except ValueError as exc:
+        raise Unavailable("Graph's answer holds a time that can't be read", code="no_time") from exc
+
+
+def _utc(when: datetime) -> datetime:
+    """A time without a zone is meant as UTC (RFC 5322: so is -0000)."""
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def iso(at: float) -> str:
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Whole seconds, UTC; times that no mailbox can hold become the nearest that one can."""
+    return datetime.fromtimestamp(int(min(max(at, 0.0), LAST)), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def bare(message_id: str | None) -> str:
-    return (message_id or "").strip().strip("<>")
+    return (message_id or "").strip().removeprefix("<").removesuffix(">")
 
 
 def flag_of(value: Json) -> Flag:
     return OF_GRAPH.get(str((value.get("flag") or {}).get("flagStatus")), "none")
 
 
-def row(value: Json) -> Row:
+def row(value: Json, folder: str) -> Row:
+    """`folder`: where it was listed."""
     return Row(
         id=str(value["id"]),
-        folder=str(value.get("parentFolderId") or ""),
+        folder=str(value.get("parentFolderId") or folder),
         read=bool(value.get("isRead")),
         flag=flag_of(value),
         received=epoch(value.get("receivedDateTime")),
@@ -61,23 +84,40 @@ def row(value: Json) -> Row:
 
 
 def item(value: Json) -> Item:
-    properties = {p["id"].lower(): str(p["value"]) for p in value.get("singleValueExtendedProperties") or ()}
+    shown, own = row(value, ""), _own(value)
     recipients = [*(value.get("toRecipients") or ()), *(value.get("ccRecipients") or ())]
     return Item(
-        id=str(value["id"]),
-        folder=str(value.get("parentFolderId") or ""),
-        read=bool(value.get("isRead")),
-        flag=flag_of(value),
-        received=epoch(value.get("receivedDateTime")),
-        message_id=bare(properties.get(ORIGINAL_ID.lower()) or value.get("internetMessageId")),
+        id=shown.id,
+        folder=shown.folder,
+        read=shown.read,
+        flag=shown.flag,
+        received=shown.received,
+        message_id=bare(own.get(_plain(ORIGINAL_ID))) or shown.message_id,
         subject=str(value.get("subject") or ""),
         sender=_address(value.get("from")),
         recipients=tuple(a for a in map(_address, recipients) if a),
-        key=properties.get(KEY.lower(), ""),
-        version=str(value.get("@odata.etag") or ""),
+        size=int(own[_plain(SIZE)]) if own.get(_plain(SIZE), "").isdecimal() else None,
+        key=own.get(_plain(KEY), ""),
+        version=version(value),
         draft=bool(value.get("isDraft")),
         wants_receipt=bool(value.get("isReadReceiptRequested")),
     )
+
+
+def version(value: Json) -> str:
+    """The tag that If-Match takes."""
+    change_key = value.get("changeKey")
+    return str(value.get("@odata.etag") or (f'W/"{change_key}"' if change_key else ""))
+
+
+def _own(value: Json) -> dict[str, str]:
+    """Extended properties that were asked for, by plain id."""
+    return {_plain(p["id"]): str(p["value"]) for p in value.get("singleValueExtendedProperties") or ()}
+
+
+def _plain(id: str) -> str:
+    """Graph gives ids back in its own spelling: another case, no leading zeros."""
+    return id.lower().replace("0x0", "0x")
 
 
 def _address(value: Json | None) -> str:
@@ -86,48 +126,53 @@ def _address(value: Json | None) -> str:
 
 # ---- a message on its way to DingTalk: the original bytes
 def message(mime: bytes, received: float, message_id: str) -> Message:
-    """`received` and `message_id` are what the read by id shows; everything else is read from the bytes."""
-    parsed = message_from_bytes(mime, policy=policy.default)
+    """`received` and `message_id` are what the read by id shows; everything else stands in the bytes' header. Bodies
+    and attachments stay in the bytes."""
+    head = BytesHeaderParser(policy=default).parsebytes(mime)
     return Message(
         message_id=message_id,
-        subject=_header(parsed, "subject"),
-        sender=_first(parsed, "sender") or _first(parsed, "from"),
-        from_=_first(parsed, "from"),
-        to=_addresses(parsed, "to"),
-        cc=_addresses(parsed, "cc"),
-        bcc=_addresses(parsed, "bcc"),
-        reply_to=_addresses(parsed, "reply-to"),
-        sent=_date(parsed),
+        subject=_header(head, "subject"),
+        sender=_first(head, "sender") or _first(head, "from"),
+        from_=_first(head, "from"),
+        to=_addresses(head, "to"),
+        cc=_addresses(head, "cc"),
+        bcc=_addresses(head, "bcc"),
+        reply_to=_addresses(head, "reply-to"),
+        sent=_date(head),
         received=received,
-        in_reply_to=_header(parsed, "in-reply-to"),
-        references=_header(parsed, "references"),
+        in_reply_to=_header(head, "in-reply-to"),
+        references=_header(head, "references"),
         text="",
         html="",
         attachments=(),
+        importance=IMPORTANCE.get(_header(head, "importance").strip().lower(), "normal"),
         mime=mime,
     )
 
 
-def _header(parsed: EmailMessage, name: str) -> str:
+UNREADABLE = (MessageError, ValueError, AttributeError, LookupError, TypeError, OverflowError, RecursionError)
+"""What the standard library raises for a header that it can't take apart."""
+
+
+def _header(head: EmailMessage, name: str) -> str:
     try:
-        return str(parsed.get(name) or "")
-    except (ValueError, IndexError, AttributeError):
-        return ""  # a header that the parser can't take apart
+        return str(head.get(name) or "")
+    except UNREADABLE:
+        return ""
 
 
-def _addresses(parsed: EmailMessage, name: str) -> tuple[Address, ...]:
-    return tuple(Address(n, a) for n, a in getaddresses([_header(parsed, name)]) if a)
+def _addresses(head: EmailMessage, name: str) -> tuple[Address, ...]:
+    return tuple(Address(n, a) for n, a in getaddresses([_header(head, name)]) if a)
 
 
-def _first(parsed: EmailMessage, name: str) -> Address | None:
-    return next(iter(_addresses(parsed, name)), None)
+def _first(head: EmailMessage, name: str) -> Address | None:
+    return next(iter(_addresses(head, name)), None)
 
 
-def _date(parsed: EmailMessage) -> float | None:
+def _date(head: EmailMessage) -> float | None:
     try:
-        stamp = parsed["date"].datetime
-        return float(stamp.timestamp()) if stamp else None
-    except (ValueError, AttributeError, TypeError, IndexError):
+        return _utc(head["date"].datetime).timestamp()
+    except UNREADABLE:
         return None
 
 
@@ -149,8 +194,8 @@ def creating(message: Message, read: bool, flag: Flag, key: str) -> dict[str, An
         "singleValueExtendedProperties": _properties(message, read, key),
     }
     if message.from_ is not None:
-        body["from"] = _recipients([message.from_])[0]
-        body["sender"] = _recipients([message.sender or message.from_])[0]
+        body["from"] = _recipient(message.from_)
+        body["sender"] = _recipient(message.sender or message.from_)
     if message.message_id:
         body["internetMessageId"] = f"<{message.message_id}>"
     return body
@@ -171,14 +216,19 @@ def _properties(message: Message, read: bool, key: str) -> list[dict[str, str]]:
 
 
 def _recipients(addresses: Sequence[Address]) -> list[dict[str, Any]]:
-    return [{"emailAddress": {"name": a.name or a.address, "address": a.address}} for a in addresses]
+    """Without those that are no addresses: the vendor refuses the whole message for one of them."""
+    return [_recipient(a) for a in addresses if ADDRESS.fullmatch(a.address)]
+
+
+def _recipient(address: Address) -> dict[str, Any]:
+    return {"emailAddress": {"name": address.name or address.address, "address": address.address}}
 
 
 def _attachment(attachment: Attachment) -> dict[str, Any]:
     value: dict[str, Any] = {
         "@odata.type": "#microsoft.graph.fileAttachment",
-        "name": attachment.name,
-        "contentType": attachment.content_type,
+        "name": attachment.name or "attachment",
+        "contentType": attachment.content_type or "application/octet-stream",
         "contentBytes": base64.b64encode(attachment.content).decode(),
         "isInline": attachment.inline,
     }

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
-from shared.model.errors import NotFound, NotPermitted, TooLarge
-from shared.model.mail import Changes, Created, Found, Item, Message, Observed, Trace
+from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
+from shared.model.mail import Created, Found, Item, Message, Observed, Trace
 from shared.model.words import OUTLOOK, Flag, Side
 from shared.outlook import mapping
 from shared.outlook.delta import Delta
-from shared.outlook.folders import Folders
-from shared.outlook.transport import Answer, Graph, Part, failure
+from shared.outlook.errors import FOLDER_GONE, GONE, code_of
+from shared.outlook.folders import PURGED, Folders
+from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
 from shared.ports.replica import Permit
 
-LARGEST = 3_900_000
-"""Bytes of a creating POST as encoded; Graph refuses a request over 4 MB."""
+ASKED = frozenset({"id", "parentFolderId", "isRead", "flag"})
+KEPT = 1000
+"""How many messages' unchanging members are kept from reads, for when they are fetched."""
+QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
 
 
 class OutlookMail:
@@ -28,6 +30,7 @@ class OutlookMail:
     def __init__(self, graph: Graph, user: str) -> None:
         self._graph, self._mailbox = graph, f"/users/{quote(user, safe='@')}"
         self._folders, self._delta = Folders(graph, self._mailbox), Delta(graph, self._mailbox)
+        self._purged: str | None = None
         self._read: dict[str, Item] = {}
 
     # ---- reading
@@ -40,75 +43,110 @@ class OutlookMail:
             tree = self._folders.tree()
             collections = [f.id for f in tree if f.role not in ("drafts", "system")]
         ids, folders = list(dict.fromkeys(ids)), list(dict.fromkeys(collections))
-        parts = [self._item_part(id) for id in ids] + [self._delta.part(f, cursors.get(f)) for f in folders]
-        answers = self._graph.batch(parts, "messages and changes") if parts else []
-        items = self._items(dict(zip(ids, answers, strict=False)))
-        seen = self._delta.take(cursors, dict(zip(folders, answers[len(ids) :], strict=True)))
-        rows, removed = tuple(seen.rows.values()), frozenset(seen.removed)
-        return Observed(items, Changes(rows, removed, frozenset(seen.complete), tree, seen.cursors))
+        parts = [Part(f"{self._message(id)}?{QUERY}") for id in ids]
+        parts += [self._delta.part(folder, cursors.get(folder)) for folder in folders]
+        if ids and self._purged is None and len(parts) % PARTS:
+            parts.append(self._folders.part(PURGED))
+        answers = self._graph.batch(parts, "messages and changes")
+        reads, streams, rest = answers[: len(ids)], answers[len(ids) :][: len(folders)], answers[len(ids + folders) :]
+        self._learn_purged(rest)
+        items = self._items(dict(zip(ids, reads, strict=True)))
+        return Observed(items, self._delta.changes(cursors, dict(zip(folders, streams, strict=True)), tree))
 
-    def _item_part(self, id: str) -> Part:
-        query = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
-        return Part(f"{self._mailbox}/messages/{quote(id, safe='')}?{query}")
+    def _message(self, id: str) -> str:
+        return f"{self._mailbox}/messages/{quote(id, safe='')}"
+
+    def _learn_purged(self, answers: Sequence[Answer]) -> None:
+        """Asked beside the first reads, where it costs no request of its own."""
+        for answer in answers:
+            if answer.status == 200:
+                self._purged = str(answer.body["id"])
+            elif code_of(answer.body).lower() in FOLDER_GONE:
+                self._purged = ""
 
     def _items(self, answers: Mapping[str, Answer]) -> dict[str, Item | None]:
+        """Only a code that says so means "not found"; other refusals, and an answer that leaves out what was asked for,
+        leave the id unknown."""
         items: dict[str, Item | None] = {}
         for id, answer in answers.items():
             if answer.status == 200:
-                items[id] = mapping.item(answer.body)
-            elif isinstance(error := failure("a message", answer), NotFound):
+                if not ASKED - answer.body.keys():
+                    item = mapping.item(answer.body)
+                    items[id] = None if item.folder == self._purged else item
+            elif code_of(answer.body).lower() in GONE:
                 items[id] = None
-            elif isinstance(error, NotPermitted):
+            elif isinstance(error := failure("a message", answer), NotPermitted):
                 raise error
-        self._read = {id: item for id, item in items.items() if item is not None}
+        if len(self._read) > KEPT:
+            self._read.clear()
+        self._read |= {id: item for id, item in items.items() if item is not None}
         return items
 
     def fetch(self, id: str) -> Message:
-        item = self._read.get(id) or self.observe([id]).items.get(id)
-        if item is None:
+        """The original bytes, with what the last read by id showed of what never changes."""
+        item = self._read.get(id) or self._one(id)
+        if (item.size or 0) <= LARGEST:
+            mime = self._graph.get_bytes(f"{self._message(id)}/$value", "a message's content")
+            if len(mime) <= LARGEST:
+                return mapping.message(mime, item.received, item.message_id)
+        raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")
+
+    def _one(self, id: str) -> Item:
+        items = self.observe([id]).items
+        if id not in items:
+            raise Unavailable("the message could not be read; it is tried again later", code="unread")
+        if (item := items[id]) is None:
             raise NotFound("the message is not there any more", code="ErrorItemNotFound")
-        mime = self._graph.get_bytes(f"{self._mailbox}/messages/{quote(id, safe='')}/$value", "a message's content")
-        if len(mime) > LARGEST:
-            raise TooLarge("the message is larger than what crosses in one piece", code="too_large")
-        return mapping.message(mime, item.received, item.message_id)
+        return item
 
     def mark(self, folder: str) -> str:
+        """Not needed: the key is found by a filter."""
         return ""
 
     def find(self, trace: Trace) -> Found:
         """By the key property or the Message-ID, in the whole mailbox, deleted items included."""
         if trace.key:
-            test = f"singleValueExtendedProperties/Any(ep: ep/id eq '{mapping.KEY}' and ep/value eq '{trace.key}')"
+            test = f"singleValueExtendedProperties/Any(ep: ep/id eq '{mapping.KEY}' and ep/value eq {_text(trace.key)})"
         elif trace.message_id:
-            test = f"internetMessageId eq '<{trace.message_id}>'"
+            test = f"internetMessageId eq {_text(f'<{trace.message_id}>')}"
         else:
             return Found(())
-        query = f"$filter={quote(test)}&$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND)}&$top=50"
-        page = self._graph.get(f"{self._mailbox}/messages?{query}", "a search by key")
-        return Found(tuple(mapping.item(value) for value in page["value"]))
+        url = f"{self._mailbox}/messages?$filter={quote(test, safe='')}&{QUERY}&$top=50"
+        what = "a search for a message"
+        return Found(tuple(mapping.item(value) for value in self._graph.pages(self._graph.get(url, what), what)))
 
     # ---- writing
     def create(
         self, message: Message, *, folder: str, read: bool, flag: Flag, key: str, mark: str, permit: Permit
     ) -> Created:
         """One POST that makes a message that is no draft, with everything in it."""
-        body = mapping.creating(message, read, flag, key)
-        if len(json.dumps(body, ensure_ascii=False).encode()) > LARGEST:
-            raise TooLarge("the message is larger than what one request takes", code="too_large")
-        made = self._graph.send("POST", f"{self._mailbox}/mailFolders/{folder}/messages", body, "a new message", permit)
-        return Created(str(made["id"]))
+        what, url = "a new message", f"{self._mailbox}/mailFolders/{quote(folder, safe='')}/messages"
+        made = self._graph.send("POST", url, mapping.creating(message, read, flag, key), what, permit)
+        return Created(member(made, "id", what))
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
-        """A PATCH with If-Match for read and flag, then a move. Ids are immutable."""
-        path = f"{self._mailbox}/messages/{quote(item.id, safe='')}"
-        match = {"if-match": item.version} if item.version else {}
+        """A PATCH for read and flag, then a move, each with If-Match (which Graph may not heed for moves)."""
+        id, version = item.id, item.version
         patch: dict[str, Any] = {}
         if "read" in changes:
             patch["isRead"] = bool(changes["read"])
         if "flag" in changes:
-            patch["flag"] = {"flagStatus": mapping.TO_GRAPH[changes["flag"]]}  # type: ignore[index]
+            patch["flag"] = {"flagStatus": mapping.TO_GRAPH[cast(Flag, changes["flag"])]}
         if patch:
-            self._graph.send("PATCH", path, patch, "a change of state", permit, match)
+            what = "a change of state"
+            made = self._graph.send("PATCH", self._message(id), patch, what, permit, _if_match(version))
+            version = mapping.version(made or {})
         if "folder" in changes:
-            self._graph.send("POST", f"{path}/move", {"destinationId": changes["folder"]}, "a move", permit)
-        return item.id
+            body, what = {"destinationId": changes["folder"]}, "a move"
+            made = self._graph.send("POST", f"{self._message(id)}/move", body, what, permit, _if_match(version))
+            id = member(made, "id", what)
+        return id
+
+
+def _if_match(version: str) -> dict[str, str]:
+    return {"if-match": version} if version else {}
+
+
+def _text(value: str) -> str:
+    """A string of a filter (OData: quotes are doubled)."""
+    return "'" + value.replace("'", "''") + "'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from shared.model.errors import NotPermitted, Unavailable
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
@@ -13,11 +13,14 @@ SCOPE = "https://graph.microsoft.com/.default"
 EARLY = 300.0
 """A token is replaced this many seconds before it expires."""
 STAND_IN = "https://login.microsoftonline.com"
+PASSING = frozenset({"temporarily_unavailable", "server_error"})
+"""OAuth's words for a sign-in service that is not well; every other one means that the app was refused."""
 
 
 class Tokens(Protocol):
     def token(self) -> str:
-        """A bearer token that is good for at least some minutes."""
+        """A bearer token that is good for at least some minutes. NotPermitted when the app gets none, Unavailable when
+        there was no usable answer."""
         ...
 
     def renew(self) -> str:
@@ -27,50 +30,61 @@ class Tokens(Protocol):
 
 class ClientSecretTokens:
     """`login_url` is the authority without the tenant. msal takes https authorities only, so for a loopback one it is
-    told the public authority, and our transport goes to the real URL."""
+    told the public authority, and our transport goes to the real URL. Safe among threads: at worst two of them fetch a
+    token each."""
 
     def __init__(
         self, transport: Transport, clock: Clock, login_url: str, tenant: str, client_id: str, client_secret: str
     ) -> None:
         self._transport, self._clock, self._login_url = transport, clock, login_url.rstrip("/")
         self._tenant, self._client_id, self._client_secret = tenant, client_id, client_secret
-        self._token, self._until = "", 0.0
+        self._held = ("", 0.0)
 
     def token(self) -> str:
-        if not self._token or self._clock.now() >= self._until:
-            self._fetch()
-        return self._token
+        token, until = self._held
+        return token if self._clock.now() < until else self.renew()
 
     def renew(self) -> str:
-        self._token = ""
-        return self.token()
+        asked = self._clock.now()
+        answer = self._ask()
+        if not answer.get("access_token"):
+            code = str(answer.get("error", "unknown"))
+            if code in PASSING:
+                raise Unavailable("Entra gave no token just now; it is asked again later", code=code)
+            raise NotPermitted("Entra gave no token for the app: check tenant, client id and secret", code=code)
+        token = str(answer["access_token"])
+        self._held = token, asked + float(answer.get("expires_in") or 0) - EARLY
+        return token
 
-    def _fetch(self) -> None:
+    def _ask(self) -> Mapping[str, Any]:
+        """msal's answer. Its errors hold URLs and whole answers, so they are not passed on."""
         import msal  # slow to import, and not needed to answer a trigger
 
-        app = msal.ConfidentialClientApplication(
-            self._client_id,
-            authority=f"{self._authority()}/{self._tenant}",
-            client_credential=self._client_secret,
-            instance_discovery=False,
-            http_client=_HttpClient(self._transport, self._authority(), self._login_url),
-        )
-        answer = app.acquire_token_for_client(scopes=[SCOPE])
-        if "access_token" not in answer:
-            code = str(answer.get("error", "unknown"))
-            raise NotPermitted("Entra gave no token for the app: check tenant, client id and secret", code=code)
-        self._token = answer["access_token"]
-        self._until = self._clock.now() + float(answer.get("expires_in", 0)) - EARLY
-
-    def _authority(self) -> str:
-        return self._login_url if self._login_url.startswith("https://") else STAND_IN
+        authority = self._login_url if self._login_url.startswith("https://") else STAND_IN
+        wire = _HttpClient(self._transport, authority, self._login_url)
+        try:
+            app = msal.ConfidentialClientApplication(
+                self._client_id,
+                authority=f"{authority}/{self._tenant}",
+                client_credential=self._client_secret,
+                instance_discovery=False,
+                http_client=wire,
+            )
+            answer: Mapping[str, Any] = app.acquire_token_for_client(scopes=[SCOPE])
+        except (msal.exceptions.MsalError, ValueError, KeyError, RuntimeError):
+            if 400 <= wire.status < 500:
+                said = "Entra does not know the tenant: check the tenant id"
+                raise NotPermitted(said, code=str(wire.status)) from None
+            raise Unavailable("the sign-in service gave no usable answer", code=str(wire.status)) from None
+        return answer
 
 
 class _HttpClient:
-    """What msal asks of an HTTP client, on our transport."""
+    """What msal asks of an HTTP client, on our transport. `status` is the last answer's."""
 
     def __init__(self, transport: Transport, authority: str, login_url: str) -> None:
         self._transport, self._authority, self._login_url = transport, authority, login_url
+        self.status = 0
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _Answer:
         return self._send("GET", f"{url}?{urlencode(params)}" if params else url, headers, b"")
@@ -84,12 +98,17 @@ class _HttpClient:
         """Nothing is held open."""
 
     def _send(self, method: str, url: str, headers: Any, body: bytes) -> _Answer:
-        if urlsplit(url).netloc == urlsplit(self._authority).netloc:
-            url = self._login_url + url[len(self._authority) :]
+        """Only to the authority: where its own documents point is no reason to send the secret anywhere else."""
+        if not url.startswith(self._authority + "/"):
+            raise Unavailable("the sign-in service pointed to another host; it was not asked", code="link")
+        url = self._login_url + url[len(self._authority) :]
         try:
             answer = _Answer(self._transport.send(HttpRequest(method, url, dict(headers or {}), body)))
         except TransportError as exc:
-            raise Unavailable("the sign-in service gave no answer", code="login") from exc
+            raise Unavailable("the sign-in service gave no answer", code="no_answer") from exc
+        if answer.status_code == 429:
+            raise Unavailable("the sign-in service throttles; it is asked again later", code="429")
+        self.status = answer.status_code
         answer.text = answer.text.replace(self._login_url, self._authority)
         return answer
 
@@ -100,5 +119,6 @@ class _Answer:
         self.text = answer.body.decode("utf-8", "replace")
 
     def raise_for_status(self) -> None:
+        """msal asks for this; it wraps the answer and raises its own error."""
         if self.status_code >= 400:
-            raise Unavailable("the sign-in service refused the request", code=str(self.status_code))
+            raise RuntimeError(self.status_code)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
-from shared.model.errors import OutcomeUnknown, TandemError, Throttled, Unavailable
-from shared.outlook.errors import code_of, error, seconds
+from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable
+from shared.outlook.errors import error, seconds
 from shared.outlook.tokens import Tokens
 from shared.ports.replica import Permit
 from shared.ports.world import Clock, Executor, HttpRequest, HttpResponse, Random, Transport, TransportError
@@ -17,85 +16,160 @@ from shared.ports.world import Clock, Executor, HttpRequest, HttpResponse, Rando
 IMMUTABLE = 'IdType="ImmutableId"'
 PARTS = 20
 """The most requests one $batch takes."""
-PATIENCE = 2.0
-"""A Retry-After up to this long is waited for within the run; a longer one ends it."""
+LARGEST = 3_900_000
+"""Bytes of a request as encoded; Graph refuses one over 4 MB."""
+PATIENCE, TURNS = 2.0, 4
+"""A Retry-After up to this many seconds is waited for within the run, so often in a row; a longer one ends it."""
+PACE = 100_000
+"""Bytes per second that a request with a large body, or answer, is given time for beyond 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One request of a batch. `url` is relative to the base URL and starts with a slash."""
+    """One read. `url` is relative to the base URL and starts with a slash."""
 
     url: str
     prefer: str = ""
 
+    @property
+    def preferences(self) -> str:
+        return f"{IMMUTABLE}, {self.prefer}" if self.prefer else IMMUTABLE
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """To one read. Header names are lower case; `body` is an object where the status is 200."""
+
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
 
 
 class Graph:
-    """`base_url` holds the version. Links that answers carry are followed only below it."""
+    """`base_url` holds the version. Links that answers carry are followed only below it.
+
+    A caller's requests go one after the other, since the vendor itself runs the parts of a batch four at a time, which
+    is all it allows for a mailbox: `executor` is not needed."""
 
     def __init__(
         self, transport: Transport, clock: Clock, random: Random, executor: Executor, tokens: Tokens, base_url: str
     ) -> None:
         self._transport, self.clock, self._random, self._tokens = transport, clock, random, tokens
-        self.executor, self.base_url = executor, base_url.rstrip("/")
+        self._base = base_url.rstrip("/")
 
-    # ---- single requests
+    def relative(self, link: str) -> str:
+        """A link of an answer as a path below the base URL; Unavailable when it points elsewhere."""
+        if not str(link).lower().startswith(self._base.lower() + "/"):
+            raise Unavailable("Graph pointed to another place; the link was not followed", code="foreign_link")
+        return link[len(self._base) :]
+
+    # ---- reads
     def get(self, url: str, what: str, prefer: str = "") -> Any:
-        """The JSON of an answer; a refusal is raised as its error."""
-        return self._json(self._ask(HttpRequest("GET", self.own(url), self._headers(prefer)), what), what)
+        """The JSON object of an answer; a refusal is raised as its error."""
+        answer = self.batch([Part(url, prefer)], what)[0]
+        if answer.status != 200:
+            raise failure(what, answer)
+        return answer.body
+
+    def pages(self, page: Mapping[str, Any], what: str) -> Iterator[Mapping[str, Any]]:
+        """The objects of a page and of those that follow it."""
+        yield from listed(page, what)
+        while link := page.get("@odata.nextLink"):
+            page = self.get(self.relative(link), what)
+            yield from listed(page, what)
 
     def get_bytes(self, url: str, what: str) -> bytes:
-        return self._ask(HttpRequest("GET", self.own(url), self._headers("")), what).body
+        request = self._request("GET", url, IMMUTABLE)
+        answer = self._exchange(replace(request, timeout=request.timeout + LARGEST / PACE), what)
+        if answer.status != 200:
+            raise error(what, answer.status, answer.headers, answer.body, effect=False)
+        return answer.body
 
+    def batch(self, parts: Sequence[Part], what: str) -> list[Answer]:
+        """One answer per part, in order, in as few requests as Graph allows; a single part goes by itself. Parts that
+        are throttled go again after their own Retry-After when that is short; Throttled when it isn't."""
+        answers: dict[int, Answer] = {}
+        left, turns = list(range(len(parts))), 0
+        while True:
+            for start in range(0, len(left), PARTS):
+                answers |= self._ask({n: parts[n] for n in left[start : start + PARTS]}, what)
+            left = [n for n in left if answers[n].status == 429]
+            if not left:
+                return [answers[n] for n in range(len(parts))]
+            wait, turns = max(seconds(answers[n].headers.get("retry-after")) or 1.0 for n in left), turns + 1
+            if wait > PATIENCE or turns == TURNS:
+                raise Throttled(f"{what}: Graph throttles this mailbox", code="ApplicationThrottled", retry_after=wait)
+            self.clock.sleep(wait)
+
+    def _ask(self, parts: Mapping[int, Part], what: str) -> dict[int, Answer]:
+        answers = self._alone(parts, what) if len(parts) == 1 else self._together(parts, what)
+        if any(answer.status == 200 and not isinstance(answer.body, dict) for answer in answers.values()):
+            raise Unavailable(f"{what}: Graph's answer is no JSON object", code="no_json")
+        return answers
+
+    def _alone(self, parts: Mapping[int, Part], what: str) -> dict[int, Answer]:
+        [(number, part)] = parts.items()
+        answer = self._exchange(self._request("GET", part.url, part.preferences), what)
+        return {number: Answer(answer.status, answer.headers, _parsed(answer.body))}
+
+    def _together(self, parts: Mapping[int, Part], what: str) -> dict[int, Answer]:
+        requests = [
+            {"id": str(n), "method": "GET", "url": part.url, "headers": {"prefer": part.preferences}}
+            for n, part in parts.items()
+        ]
+        request = self._request("POST", "/$batch", IMMUTABLE, _encoded({"requests": requests}))
+        answer = self._exchange(replace(request, timeout=request.timeout + len(parts)), what)
+        if answer.status == 429:
+            return {n: Answer(429, answer.headers) for n in parts}
+        if answer.status != 200:
+            raise error(what, answer.status, answer.headers, answer.body, effect=False)
+        found = _taken_apart(_parsed(answer.body))
+        if found.keys() != parts.keys():
+            raise Unavailable(f"{what}: Graph left out parts of a batch", code="batch")
+        return found
+
+    # ---- effects
     def send(
         self,
         method: str,
         url: str,
-        body: Any,
+        body: Mapping[str, Any] | None,
         what: str,
-        permit: Permit | None,
+        permit: Permit | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """A request with an effect. `permit` is called as the last thing before it leaves, also when it is repeated
-        with a new token. OutcomeUnknown when no usable answer came."""
-        data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        sent = {**self._headers(""), "content-type": "application/json", **(headers or {})}
-        timeout = 30.0 + len(data) / 100_000
-        request = HttpRequest(method, self.own(url), sent, data, timeout, effect=permit is not None)
-        answer = self._ask(request, what, permit)
-        return self._json(answer, what) if answer.body else None
+        """A request with an effect -> its answer's JSON object, None when it has no body. `permit` is called as the
+        last thing before it leaves, also when it leaves again with a new token. OutcomeUnknown when no usable answer
+        came; TooLarge before anything leaves."""
+        data = b"" if body is None else _encoded(body)
+        if len(data) > LARGEST:
+            raise TooLarge(f"{what}: over the {LARGEST} bytes that one request takes", code="too_large")
+        request = replace(self._request(method, url, IMMUTABLE, data, headers), effect=True)
+        answer = self._exchange(request, what, permit)
+        if not 200 <= answer.status < 300:
+            raise error(what, answer.status, answer.headers, answer.body, effect=True)
+        if answer.body and not isinstance(_parsed(answer.body), dict):
+            raise OutcomeUnknown(f"{what}: Graph's answer is no JSON object", code="no_json")
+        return _parsed(answer.body)
 
-    def own(self, url: str) -> str:
-        """An absolute URL below the base; Unavailable for any other."""
-        if url.startswith("/"):
-            return self.base_url + url
-        base, asked = urlsplit(self.base_url), urlsplit(url)
-        if (asked.scheme, asked.netloc) != (base.scheme, base.netloc) or not asked.path.startswith(base.path + "/"):
-            raise Unavailable("Graph pointed to another host; the link was not followed", code="foreign_link")
-        return url
+    # ---- one exchange
+    def _request(
+        self, method: str, url: str, prefer: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> HttpRequest:
+        sent = {"prefer": prefer, "accept": "*/*", "client-request-id": self._random.token(), **(headers or {})}
+        if body:
+            sent["content-type"] = "application/json"
+        return HttpRequest(method, self._base + url, sent, body, 30.0 + len(body) / PACE)
 
-    def _headers(self, prefer: str) -> dict[str, str]:
-        wanted = f"{IMMUTABLE}, {prefer}" if prefer else IMMUTABLE
-        return {"prefer": wanted, "accept": "application/json", "client-request-id": self._random.token()}
-
-    def _ask(self, request: HttpRequest, what: str, permit: Permit | None = None) -> HttpResponse:
-        token = self._tokens.token()
-        answer = self._once(request, token, what, permit)
+    def _exchange(self, request: HttpRequest, what: str, permit: Permit | None = None) -> HttpResponse:
+        """The answer, whatever it says. A token that is refused is replaced once."""
+        answer = self._once(request, self._tokens.token(), what, permit)
         if answer.status == 401:
             answer = self._once(request, self._tokens.renew(), what, permit)
-        if answer.status >= 400:
-            raise error(what, answer.status, answer.headers, answer.body, request.effect)
         return answer
 
     def _once(self, request: HttpRequest, token: str, what: str, permit: Permit | None) -> HttpResponse:
-        headers = {**request.headers, "authorization": f"Bearer {token}"}
-        signed = HttpRequest(request.method, request.url, headers, request.body, request.timeout, request.effect)
+        signed = replace(request, headers={**request.headers, "authorization": f"Bearer {token}"})
         if permit is not None:
             permit()
         try:
@@ -104,64 +178,50 @@ class Graph:
             kind: type[TandemError] = OutcomeUnknown if request.effect else Unavailable
             raise kind(f"{what}: Graph gave no complete answer", code="no_answer") from exc
 
-    @staticmethod
-    def _json(answer: HttpResponse, what: str) -> Any:
-        try:
-            return json.loads(answer.body)
-        except ValueError as exc:
-            raise Unavailable(f"{what}: Graph's answer is no JSON", code="no_json") from exc
-
-    # ---- batches (reads only)
-    def batch(self, parts: Sequence[Part], what: str) -> list[Answer]:
-        """One answer per part, in order. A single part goes by itself. Parts that are throttled go again after their
-        own Retry-After when that is short; Throttled when it isn't."""
-        if len(parts) == 1:
-            return [self._alone(parts[0], what)]
-        answers: dict[int, Answer] = {}
-        left = list(range(len(parts)))
-        for _ in range(4):
-            for start in range(0, len(left), PARTS):
-                answers |= self._post_batch({n: parts[n] for n in left[start : start + PARTS]}, what)
-            left = [n for n in left if answers[n].status == 429]
-            if not left:
-                return [answers[n] for n in range(len(parts))]
-            wait = max(seconds(answers[n].headers.get("retry-after")) or 1.0 for n in left)
-            if wait > PATIENCE:
-                break
-            self.clock.sleep(wait)
-        raise Throttled(f"{what}: Graph throttles this mailbox", code="ApplicationThrottled", retry_after=wait)
-
-    def _alone(self, part: Part, what: str) -> Answer:
-        try:
-            return Answer(200, {}, self.get(part.url, what, part.prefer))
-        except TandemError as exc:
-            status = {"NotFound": 404}.get(type(exc).__name__)
-            if status is None and exc.code.lower() not in EXPIRED_CODES:
-                raise
-            return Answer(status or 410, {}, {"error": {"code": exc.code}})
-
-    def _post_batch(self, parts: Mapping[int, Part], what: str) -> dict[int, Answer]:
-        requests = [{"id": str(n), "method": "GET", "url": p.url, "headers": self._part(p)} for n, p in parts.items()]
-        value = self.send("POST", "/$batch", {"requests": requests}, what, None)
-        answers: dict[int, Answer] = {}
-        for answer in value.get("responses", ()):
-            headers = {name.lower(): str(text) for name, text in (answer.get("headers") or {}).items()}
-            answers[int(answer["id"])] = Answer(int(answer["status"]), headers, answer.get("body"))
-        if answers.keys() != parts.keys():
-            raise Unavailable(f"{what}: Graph left out parts of a batch", code="batch")
-        return answers
-
-    @staticmethod
-    def _part(part: Part) -> dict[str, str]:
-        return {"prefer": f"{IMMUTABLE}, {part.prefer}" if part.prefer else IMMUTABLE}
-
-
-EXPIRED_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "410"})
-
 
 def failure(what: str, answer: Answer) -> TandemError:
-    """The error of a part that was refused."""
+    """The error of a read that was refused."""
     return error(what, answer.status, answer.headers, answer.body, effect=False)
 
 
-__all__ = ["Answer", "Graph", "Part", "code_of", "failure"]
+def listed(page: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
+    """The objects of a page; Unavailable when it is none, or one of them has no id."""
+    value = page.get("value")
+    if not isinstance(value, list) or not all(isinstance(v, dict) and isinstance(v.get("id"), str) for v in value):
+        raise Unavailable(f"{what}: Graph's answer is no list", code="no_json")
+    return value
+
+
+def member(made: Any, name: str, what: str) -> str:
+    """A member that the answer to an effect must have; without it nobody knows what was made."""
+    value = made.get(name) if isinstance(made, dict) else None
+    if not isinstance(value, str) or not value:
+        raise OutcomeUnknown(f"{what}: Graph's answer has no {name}", code="no_json")
+    return value
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Halves of characters, which broken mail leaves behind, become question marks."""
+    return json.dumps(body, ensure_ascii=False).encode(errors="replace")
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _taken_apart(value: Any) -> dict[int, Answer]:
+    """The answers of a batch by their numbers; none when it can't be read."""
+    try:
+        return {
+            int(answer["id"]): Answer(
+                int(answer["status"]),
+                {name.lower(): str(text) for name, text in (answer.get("headers") or {}).items()},
+                answer.get("body"),
+            )
+            for answer in value["responses"]
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}

@@ -51,7 +51,8 @@ class Replica(Protocol):
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
         """Set `read` (bool) and `flag`, then move to `folder` (vendor's id), as far as named in `changes`, planned on
-        `item` as read. Returns the id that the message has afterwards, None when it is not known."""
+        `item` as read. Returns the id to read it back by, None when there is none. Where a vendor gives a moved message
+        another id, nothing is found by it."""
         ...
 
 

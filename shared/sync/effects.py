@@ -24,7 +24,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
-from shared.model.words import SIDES, Side, other
+from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
@@ -178,12 +178,11 @@ class Sent:
 
 
 def _take_written(run: Run, intent: Intent, sent: Sent) -> None:
-    """Read it back: what the read shows moves the base."""
-    link, id = run.session.link(intent.key), sent.id
-    if link is not None and id is None:
-        moved = find_moved(run, link)
-        id = moved.id if moved is not None else None
-    item = run.read(intent.side, id) if id is not None else None
+    """Read it back: what the read shows moves the base. After a move it may be found under another id only."""
+    link = run.session.link(intent.key)
+    item = run.read(intent.side, sent.id) if sent.id is not None else None
+    if item is None and link is not None and intent.side == DINGTALK:
+        item = find_moved(run, link)
     link = run.session.link(intent.key)
     if item is None or link is None:
         return

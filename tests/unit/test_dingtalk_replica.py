@@ -453,10 +453,10 @@ def test_read_is_one_request(desk: Desk, read: bool, action: str) -> None:
     assert len(desk.wire.requests) == 1
 
 
-@pytest.mark.parametrize("answer", [ok({}, 404), ok({}, 500)])
-def test_after_a_move_an_id_that_no_read_confirms_is_not_known(desk: Desk, answer: Answer) -> None:
-    desk.rest.broken["a"] = answer
-    assert desk.replica.write(item(), {"folder": "6"}, desk.permit) is None
+def test_a_move_is_one_request_and_gives_the_id_to_look_for(desk: Desk) -> None:
+    desk.rest.put("2", "a", T0)
+    assert desk.replica.write(item(), {"folder": "6"}, desk.permit) == "a"
+    assert len(desk.wire.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""App tokens by msal, on our own transport."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.model.errors import NotPermitted, Unavailable
+from shared.outlook.tokens import ClientSecretTokens
+from shared.ports.world import HttpRequest, HttpResponse, TransportError
+from tests.support.graph import StillClock, answer
+
+PUBLIC = "https://login.microsoftonline.com"
+LOOPBACK = "http://127.0.0.1:7007"
+
+
+class Login:
+    """A sign-in service at `url`. `token` and `openid` replace what it says."""
+
+    def __init__(self, url: str = PUBLIC, token: Any = None, openid: Any = None) -> None:
+        self.url, self.token, self.openid = url, token, openid
+        self.clock = StillClock()
+        self.requests: list[HttpRequest] = []
+        self.tokens = ClientSecretTokens(self, self.clock, url + "/", "tenant", "client", "the secret")
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        self.requests.append(request)
+        if request.method == "GET":
+            return self._say(self.openid, self._configuration())
+        return self._say(self.token, {"access_token": f"t{self.asked}", "expires_in": 3600, "token_type": "Bearer"})
+
+    @property
+    def asked(self) -> int:
+        return sum(request.method == "POST" for request in self.requests)
+
+    def _configuration(self) -> dict[str, str]:
+        root = f"{self.url}/tenant"
+        return {
+            "token_endpoint": f"{root}/oauth2/v2.0/token",
+            "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
+            "issuer": f"{root}/v2.0",
+        }
+
+    def _say(self, given: Any, usual: Any) -> HttpResponse:
+        if isinstance(given, Exception):
+            raise given
+        return given if isinstance(given, HttpResponse) else answer(200, usual)
+
+
+@pytest.mark.parametrize("url", [PUBLIC, LOOPBACK])
+def test_a_token_is_asked_for_with_the_secret_and_only_at_the_login_url(url: str) -> None:
+    login = Login(url)
+    assert login.tokens.token() == "t1"
+    assert {request.url.partition("/tenant")[0] for request in login.requests} == {url}
+    form = login.requests[-1].body.decode()
+    assert "client_secret=the+secret" in form
+    assert "grant_type=client_credentials" in form
+    assert "scope=https%3A%2F%2Fgraph.microsoft.com%2F.default" in form
+
+
+def test_a_token_is_kept_until_five_minutes_before_its_end() -> None:
+    login = Login()
+    assert login.tokens.token() == "t1"
+    login.clock.at += 3299
+    assert login.tokens.token() == "t1"
+    login.clock.at += 2
+    assert login.tokens.token() == "t2"
+
+
+def test_a_refused_token_is_replaced_at_once() -> None:
+    login = Login()
+    assert [login.tokens.token(), login.tokens.renew(), login.tokens.token()] == ["t1", "t2", "t2"]
+
+
+@pytest.mark.parametrize("life", [0, None])
+def test_a_token_without_a_life_is_used_once(life: int | None) -> None:
+    login = Login(token=answer(200, {"access_token": "t", "expires_in": life or 0, "token_type": "Bearer"}))
+    assert [login.tokens.token(), login.tokens.token()] == ["t", "t"]
+    assert login.asked == 2
+
+
+@pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client", "invalid_scope"])
+def test_a_refusal_of_the_app_says_what_to_check(error: str) -> None:
+    login = Login(token=answer(401, {"error": error, "error_description": "AADSTS7000215: the secret is wrong"}))
+    with pytest.raises(NotPermitted, match="check tenant, client id and secret") as caught:
+        login.tokens.token()
+    assert caught.value.code == error
+    assert "AADSTS" not in str(caught.value)
+
+
+def test_an_unknown_tenant_is_a_matter_of_settings() -> None:
+    login = Login(openid=answer(400, {"error": "invalid_tenant", "error_description": "Tenant not found"}))
+    with pytest.raises(NotPermitted, match="tenant") as caught:
+        login.tokens.token()
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("where", ["token", "openid"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        TransportError("no complete answer"),
+        answer(503, {"error": "x"}),
+        answer(500, b"oops"),
+        answer(429, {"error": "x"}),
+        answer(200, b"<html>"),
+        answer(302, b""),
+    ],
+    ids=["lost", "503", "500", "429", "no JSON", "elsewhere"],
+)
+def test_a_service_that_is_not_well_is_asked_again_later(where: str, given: Any) -> None:
+    login = Login(**{where: given})
+    with pytest.raises(Unavailable):
+        login.tokens.token()
+
+
+@pytest.mark.parametrize("word", ["temporarily_unavailable", "server_error"])
+def test_a_passing_refusal_is_no_matter_of_rights(word: str) -> None:
+    with pytest.raises(Unavailable):
+        Login(token=answer(400, {"error": word})).tokens.token()
+
+
+def test_the_secret_goes_to_no_other_host() -> None:
+    elsewhere = {"token_endpoint": "https://evil.example/token", "authorization_endpoint": f"{PUBLIC}/a", "issuer": "x"}
+    login = Login(openid=answer(200, elsewhere))
+    with pytest.raises(Unavailable):
+        login.tokens.token()
+    assert login.asked == 0
+
+
+def test_a_configuration_that_lacks_the_endpoint_is_no_usable_answer() -> None:
+    login = Login(openid=answer(200, json.dumps({"issuer": "x"}).encode()))
+    with pytest.raises(Unavailable):
+        login.tokens.token()
