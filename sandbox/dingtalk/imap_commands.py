@@ -69,6 +69,7 @@ USERS: dict[str, Handler] = {
     "UNSUBSCRIBE": mailboxes.nothing,
     "CLOSE": mailboxes.close,
     "EXPUNGE": mailboxes.expunge,
+    "UID EXPUNGE": mailboxes.uid_expunge,
     "APPEND": messages.append,
     "STORE": messages.store_flags,
     "UID STORE": messages.uid_store,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox.dingtalk.imap_session import ImapSession
 
 ITEM = re.compile(r"[A-Za-z0-9.]+(?:\[[^\]]*\])?")
+ITEMS = re.compile(rf"({ITEM.pattern})|\(({ITEM.pattern}(?: +{ITEM.pattern})*)\)")
 FIELDS = re.compile(r"BODY(?:\.PEEK)?\[HEADER\.FIELDS \((.*)\)\]", re.IGNORECASE)
 WHOLE = {"BODY[]": "BODY[]", "BODY.PEEK[]": "BODY[]", "RFC822": "RFC822"}
 HEADER = {"BODY[HEADER]": "BODY[HEADER]", "BODY.PEEK[HEADER]": "BODY[HEADER]", "RFC822.HEADER": "RFC822.HEADER"}
@@ -30,8 +31,10 @@ def uid_fetch(session: ImapSession, args: list[bytes]) -> Reply:
 def _fetched(session: ImapSession, args: list[bytes], uids: bool) -> bytes:
     if len(args) < 2:
         raise Bad
-    asked = b" ".join(args[1:]).decode("ascii", "replace").strip()
-    items = ITEM.findall(asked[1:-1] if asked.startswith("(") else asked)
+    asked = ITEMS.fullmatch(b" ".join(args[1:]).decode("ascii", "replace"))
+    if asked is None:
+        raise Bad
+    items = ITEM.findall(asked[1] or asked[2])
     if uids and "UID" not in map(str.upper, items):
         items.insert(0, "UID")
     marks = any(re.match(r"BODY\[|RFC822$", item, re.IGNORECASE) for item in items)

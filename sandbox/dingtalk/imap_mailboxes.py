@@ -12,6 +12,7 @@ from sandbox.dingtalk.imap_parts import (
     No,
     Reply,
     Selected,
+    chosen,
     folder_named,
     folder_of,
     messages_in,
@@ -23,6 +24,7 @@ from sandbox.dingtalk.imap_parts import (
     store_of,
 )
 from sandbox.dingtalk.records import ROLES, TOP, Folder
+from sandbox.dingtalk.store import Store
 
 if TYPE_CHECKING:
     from sandbox.dingtalk.imap_session import ImapSession
@@ -72,31 +74,35 @@ def _opened(session: ImapSession, args: list[bytes], writable: bool) -> bytes:
     """No mailbox is open after a refusal."""
     session.selected = None
     store, folder = store_of(session), folder_of(session, args)
-    exists, flags = len(messages_in(store, folder.id)), " ".join(FLAGS.values())
-    session.selected = Selected(folder.id, writable, exists)
+    known, flags = _uids(store, folder.id), " ".join(FLAGS.values())
+    session.selected = Selected(folder.id, writable, known)
     return (
-        f"* FLAGS ({flags})\r\n* {exists} EXISTS\r\n* 0 RECENT\r\n"
+        f"* FLAGS ({flags})\r\n* {len(known)} EXISTS\r\n* 0 RECENT\r\n"
         f"* OK [PERMANENTFLAGS ({flags})]\r\n* OK [UIDVALIDITY {folder.uidvalidity}]\r\n"
         f"* OK [UIDNEXT {store.uid_next(folder.id)}]\r\n"
     ).encode()
 
 
+def _uids(store: Store, folder: str) -> tuple[int, ...]:
+    return tuple(message.uid for message in messages_in(store, folder))
+
+
 def news(session: ImapSession) -> bytes:
-    """EXISTS, when the open mailbox has another number of messages than the client knows of."""
+    """What the client doesn't know of the open mailbox yet: messages gone, the last first, then EXISTS if any came."""
     if session.selected is None or session.store is None:
         return b""
-    exists = len(messages_in(session.store, session.selected.folder))
-    if exists == session.selected.exists:
-        return b""
-    session.selected = replace(session.selected, exists=exists)
-    return f"* {exists} EXISTS\r\n".encode()
+    known, there = session.selected.known, _uids(session.store, session.selected.folder)
+    session.selected = replace(session.selected, known=there)
+    gone, came = set(known) - set(there), set(there) - set(known)
+    lines = [f"* {number} EXPUNGE\r\n" for number, uid in reversed(list(enumerate(known, 1))) if uid in gone]
+    return "".join((*lines, f"* {len(there)} EXISTS\r\n" if came else "")).encode()
 
 
 def status(session: ImapSession, args: list[bytes]) -> Reply:
     """UIDVALIDITY is answered even if it was not asked for."""
-    if len(args) < 2:
+    if len(args) != 2:
         raise Bad
-    store, folder = store_of(session), folder_of(session, args)
+    store, folder = store_of(session), folder_of(session, args[:1])
     messages = messages_in(store, folder.id)
     unseen = sum(not message.read for message in messages)
     shown = (
@@ -125,6 +131,8 @@ def rename(session: ImapSession, args: list[bytes]) -> Reply:
 
 
 def delete(session: ImapSession, args: list[bytes]) -> Reply:
+    if len(args) != 1:
+        raise Bad
     store, folder = store_of(session), _personal(session, args)
     if store.children(folder.id):
         raise No("the mailbox has mailboxes of its own")
@@ -135,7 +143,7 @@ def delete(session: ImapSession, args: list[bytes]) -> Reply:
 
 
 def _personal(session: ImapSession, args: list[bytes]) -> Folder:
-    folder = folder_of(session, args)
+    folder = folder_of(session, args[:1])
     if folder.id in ROLES:
         raise No("a system mailbox can't be changed")
     return folder
@@ -162,23 +170,30 @@ def nothing(session: ImapSession, args: list[bytes]) -> Reply:
 def close(session: ImapSession, args: list[bytes]) -> Reply:
     """Removes what is marked deleted, and tells nothing of it."""
     if selected(session).writable:
-        remove_marked(session)
+        _remove(session, None)
     session.selected = None
     return b"", "CLOSE completed"
 
 
 def expunge(session: ImapSession, args: list[bytes]) -> Reply:
+    """Removes what is marked deleted."""
+    if args:
+        raise Bad
     selected(session, writable=True)
-    lines = "".join(f"* {number} EXPUNGE\r\n" for number in remove_marked(session))
-    return lines.encode(), "EXPUNGE completed"
+    _remove(session, None)
+    return news(session), "EXPUNGE completed"
 
 
-def remove_marked(session: ImapSession) -> list[int]:
-    """-> sequence numbers, from the last to the first, so that each holds when it is told."""
-    store, place = store_of(session), selected(session)
-    rows = reversed(list(enumerate(messages_in(store, place.folder), 1)))
-    gone = [(number, message) for number, message in rows if "\\deleted" in message.marks]
-    for _, message in gone:
-        store.purge(message)
-    session.selected = replace(place, exists=len(messages_in(store, place.folder)))
-    return [number for number, _ in gone]
+def uid_expunge(session: ImapSession, args: list[bytes]) -> Reply:
+    """Of these UIDs only (UIDPLUS)."""
+    if len(args) != 1:
+        raise Bad
+    selected(session, writable=True)
+    _remove(session, args[0])
+    return news(session), "UID EXPUNGE completed"
+
+
+def _remove(session: ImapSession, uids: bytes | None) -> None:
+    for _, message in list(chosen(session, uids or b"1:*", uids=True)):
+        if "\\deleted" in message.marks:
+            store_of(session).purge(message)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.dingtalk.imap_parts import (
     FLAGS,
     Bad,
+    Literal,
     No,
     Reply,
     chosen,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 def append(session: ImapSession, args: list[bytes]) -> Reply:
     """APPEND mailbox [(flags)] ["date-time"] literal."""
     store, switches, now = store_of(session), session.world.switches, session.world.now()
-    folder, rest, mime = folder_of(session, args), args[1:-1], args[-1]
-    if len(args) < 2 or len(rest) > 2:
+    folder, rest, mime = folder_of(session, args[:1]), args[1:-1], args[-1]
+    if not isinstance(mime, Literal) or len(rest) > 2:
         raise Bad
     flags = _flags(rest.pop(0)) if rest and rest[0].startswith(b"(") else frozenset[str]()
     received = _date(rest[0]) if rest else now

@@ -30,13 +30,17 @@ class Dropped(Exception):
     """The server ends the connection without an answer."""
 
 
+class Literal(bytes):
+    """An argument that came as a literal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The mailbox in use. `exists`: how many messages the client knows of."""
+    """The mailbox in use. `known`: the UIDs that the client knows of, in order."""
 
     folder: str
     writable: bool
-    exists: int
+    known: tuple[int, ...]
 
 
 def store_of(session: ImapSession) -> Store:
@@ -85,8 +89,8 @@ def folder_named(store: Store, arg: bytes) -> Folder | None:
 
 
 def folder_of(session: ImapSession, args: list[bytes]) -> Folder:
-    """The mailbox that the first argument names."""
-    if not args:
+    """The mailbox that the only argument names."""
+    if len(args) != 1:
         raise Bad
     folder = folder_named(store_of(session), args[0])
     if folder is None:
@@ -105,7 +109,7 @@ def chosen(session: ImapSession, ranges: bytes, uids: bool) -> Iterator[tuple[in
     last = (messages[-1].uid if uids else len(messages)) if messages else 0
     spans: list[tuple[int, int]] = []
     for part in ranges.decode("ascii", "replace").split(","):
-        if not re.fullmatch(r"(\d+|\*)(:(\d+|\*))?", part, re.ASCII):
+        if not re.fullmatch(r"([1-9]\d*|\*)(:([1-9]\d*|\*))?", part, re.ASCII):
             raise Bad
         ends = [last if end == "*" else int(end) for end in part.split(":")]
         spans.append((min(ends), max(ends)))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from sandbox.dingtalk.imap_commands import ANYONES, USERS, handler
 from sandbox.dingtalk.imap_mailboxes import news
-from sandbox.dingtalk.imap_parts import Bad, Dropped, No, Selected
+from sandbox.dingtalk.imap_parts import Bad, Dropped, Literal, No, Selected
 from sandbox.dingtalk.store import Store
 from sandbox.dingtalk.world import World
 
@@ -20,6 +20,8 @@ LITERAL = re.compile(rb"\{(\d+)\}$")
 LITERAL_PLUS = re.compile(rb"\{\d+\+\}$")
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\((?:[^()]|\([^()]*\))*\)|(?:[^\s"()\[]|\[[^\]]*\])+')
 """A quoted string, a list in brackets, or an atom."""
+COMMAND = re.compile(rb"(?:%b)(?: +(?:%b))* *" % (TOKEN.pattern, TOKEN.pattern))
+BAD = b" BAD invalid command or parameters\r\n"
 
 
 class ImapSession:
@@ -31,7 +33,7 @@ class ImapSession:
         self.selected: Selected | None = None
         self.closed = False
         self._buffer, self._line, self._wanted = b"", b"", 0
-        self._literals: list[bytes] = []
+        self._literals: list[Literal] = []
         self._idle = b""
 
     def greeting(self) -> bytes:
@@ -52,7 +54,7 @@ class ImapSession:
     def _literal(self) -> bytes | None:
         if len(self._buffer) < self._wanted:
             return None
-        self._literals.append(self._buffer[: self._wanted])
+        self._literals.append(Literal(self._buffer[: self._wanted]))
         self._buffer, self._wanted = self._buffer[self._wanted :], 0
         return b""
 
@@ -68,22 +70,24 @@ class ImapSession:
         if LITERAL_PLUS.search(line) or 0 in line:
             tag = (self._line + line).split(b" ", 1)[0]
             self._line, self._literals = b"", []
-            return tag + b" BAD invalid command or parameters\r\n"
+            return tag + BAD
         self._line += line
         if match := LITERAL.search(line):
             self._wanted = int(match[1])
             self._line = self._line[: -len(match[0])] + b'"\x00%d"' % len(self._literals)
             if self._wanted == 0:
-                self._literals.append(b"")
+                self._literals.append(Literal())
             return b"+ Ready for additional command text\r\n"
         whole, literals = self._line, self._literals
         self._line, self._literals = b"", []
         return self._command(whole, literals)
 
-    def _command(self, line: bytes, literals: list[bytes]) -> bytes:
+    def _command(self, line: bytes, literals: list[Literal]) -> bytes:
+        if not COMMAND.fullmatch(line):
+            return (line.split(b" ", 1)[0] or b"*") + BAD
         words = [_word(word, literals) for word in TOKEN.findall(line)]
         if len(words) < 2:
-            return b"* BAD invalid command or parameters\r\n"
+            return b"*" + BAD
         tag, name, args = words[0], words[1].decode("ascii", "replace").upper(), words[2:]
         if name == "UID" and args:
             name, args = "UID " + args[0].decode("ascii", "replace").upper(), args[1:]
@@ -100,13 +104,13 @@ class ImapSession:
         except No as no:
             return tag + b" NO " + str(no).encode() + b"\r\n"
         except Bad:
-            return tag + b" BAD invalid command or parameters\r\n"
+            return tag + BAD
         except Dropped:
             self.closed = True
             return b""
 
 
-def _word(word: bytes, literals: list[bytes]) -> bytes:
+def _word(word: bytes, literals: list[Literal]) -> bytes:
     """An argument without its quotes; the stand-in of a literal gives the literal."""
     if word.startswith(b'"\x00'):
         return literals[int(word[2:-1])]

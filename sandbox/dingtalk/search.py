@@ -13,7 +13,7 @@ from sandbox.dingtalk.messages import paged, show
 from sandbox.dingtalk.records import Message
 from sandbox.web import Response
 
-TERM = re.compile(r"(\w+)\s*(:|>=|<=|>|<)\s*(\"(?:[^\"]|\"\")*\"|[^\s()]+)")
+TERM = re.compile(r"(\w+)\s*(:|>=|<=|>|<)\s*(\"(?:[^\"]|\"\")*\"|[^\s()\"]+)")
 QUERY = re.compile(rf"\s*{TERM.pattern}(?:\s+AND\s+{TERM.pattern})*\s*")
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,

@@ -53,6 +53,8 @@ def _checked(call: Call, message: Mapping[str, Any]) -> bytes:
     for name, value in message.items():
         if value is not None and not isinstance(value, MEMBERS.get(name, object)):
             raise invalid(f"message.{name}")
+    if message.get("priority") and message["priority"] not in PRIORITIES:
+        raise invalid("message.priority")
     try:
         return _mime(call, message)
     except ValueError as exc:  # a header with a line end in it or given twice, or half a surrogate pair
@@ -68,7 +70,7 @@ def _mime(call: Call, message: Mapping[str, Any]) -> bytes:
     headers["Subject"] = str(message.get("subject") or "")
     headers["Date"] = format_datetime(datetime.fromtimestamp(int(call.world.now()), UTC))
     headers["Message-ID"] = str(message.get("internetMessageId") or f"<draft{call.world.serial()}@dingtalk.example>")
-    if message.get("priority") in PRIORITIES:
+    if message.get("priority"):
         headers["X-Priority"] = PRIORITIES[message["priority"]]
     if message.get("isReadReceiptRequested"):
         headers["Disposition-Notification-To"] = call.store.address

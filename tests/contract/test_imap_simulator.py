@@ -171,6 +171,22 @@ class TestLogin:
     def test_what_the_server_does_not_know_is_bad(self, raw: Raw, command: bytes) -> None:
         assert raw.say(b"a " + command) == [b"a BAD invalid command or parameters"]
 
+    @pytest.mark.parametrize(
+        "command",
+        [
+            b'SELECT "INBOX',
+            b'SELECT "\x000"',
+            b"SELECT INBOX INBOX",
+            b'LIST "" "*',
+            b"NOOP (",
+            b"DELETE a b",
+            b"EXPUNGE x",
+        ],
+    )
+    def test_a_line_that_is_no_command_is_bad(self, raw: Raw, command: bytes) -> None:
+        assert raw.say(b"a " + command) == [b"a BAD invalid command or parameters"]
+        assert raw.say(b"b NOOP") == [b"b OK NOOP completed"]
+
 
 class TestMailboxes:
     def test_names_are_modified_utf7_with_marks(self, raw: Raw) -> None:
@@ -323,6 +339,11 @@ class TestAppend:
         assert raw.line().startswith(b"b OK")
         assert domain.mailbox.messages()[0].read
 
+    @pytest.mark.parametrize("content", [b"", b" (\\Seen)", b' "a letter"'])
+    def test_a_message_comes_as_a_literal_only(self, domain: Domain, raw: Raw, content: bytes) -> None:
+        assert raw.say(b"a APPEND INBOX" + content) == [b"a BAD invalid command or parameters"]
+        assert domain.mailbox.messages() == []
+
     def test_literals_that_do_not_wait_are_bad(self, domain: Domain, raw: Raw) -> None:
         assert raw.say(b"a APPEND INBOX {5+}") == [b"a BAD invalid command or parameters"]
         assert domain.mailbox.messages() == []
@@ -369,7 +390,16 @@ class TestReading:
         assert raw.say(b"e UID FETCH 7:8 UID")[:-1] == []
 
     @pytest.mark.parametrize(
-        "command", [b"FETCH 1 BODYSTRUCTURE", b"FETCH x FLAGS", b"FETCH 1", b"FETCH 1 (X-GM-MSGID)"]
+        "command",
+        [
+            b"FETCH 1 BODYSTRUCTURE",
+            b"FETCH x FLAGS",
+            b"FETCH 0 FLAGS",
+            b"FETCH 1",
+            b"FETCH 1 (X-GM-MSGID)",
+            b"FETCH 1 ()",
+            b"FETCH 1 (FLAGS;)",
+        ],
     )
     def test_other_items_are_bad(self, domain: Domain, raw: Raw, command: bytes) -> None:
         domain.mailbox.deliver(mime())
@@ -476,6 +506,21 @@ class TestChanges:
         _text, gone = client.expunge()
         assert gone == [(3, b"EXPUNGE"), (1, b"EXPUNGE")]
         assert domain.ids() == [kept]
+
+    def test_uid_expunge_removes_only_the_named_of_what_is_marked(self, domain: Domain, client: Any) -> None:
+        ids = [domain.mailbox.deliver(mime()) for _ in range(3)]
+        client.select_folder("INBOX")
+        client.delete_messages([1, 3])
+        client.uid_expunge([2, 3])
+        assert set(domain.ids()) == set(ids[:2])
+
+    def test_what_others_remove_is_told_at_the_next_noop(self, domain: Domain, raw: Raw) -> None:
+        ids = [domain.mailbox.deliver(mime()) for _ in range(3)]
+        raw.say(b"a SELECT INBOX")
+        domain.mailbox.purge(ids[0])
+        domain.move(TRASH, ids[2])
+        domain.mailbox.deliver(mime())
+        assert raw.say(b"b NOOP") == [b"* 3 EXPUNGE", b"* 1 EXPUNGE", b"* 2 EXISTS", b"b OK NOOP completed"]
 
     def test_close_removes_silently_and_leaves_the_mailbox(self, domain: Domain, client: Any) -> None:
         domain.mailbox.deliver(mime())

@@ -74,6 +74,7 @@ class TestDrafts:
             {"body": "text"},
             {"body": {"bodyText": "\ud800"}},
             {"priority": []},
+            {"priority": "urgent"},
             {"tags": 1},
             {"internetMessageHeaders": []},
             {"internetMessageHeaders": {"subject": "once more"}},
@@ -90,7 +91,8 @@ class TestDrafts:
 
 class TestSearch:
     @pytest.mark.parametrize(
-        "text", ["AND folderId:2", "folderId:2 AND", "folderId:2 AND AND isRead:true", "folderId:2 isRead:true"]
+        "text",
+        ["AND folderId:2", "folderId:2 AND", "folderId:2 AND AND isRead:true", "folderId:2 isRead:true", 'tag:1"'],
     )
     def test_terms_are_joined_by_one_and(self, domain: Domain, text: str) -> None:
         answer = domain.mail("POST", "/messages/query", {"query": text})
