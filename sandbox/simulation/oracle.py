@@ -57,8 +57,11 @@ class Oracle:
         group.history.append(f"{self._now():.1f} arrives on {side}")
 
     def edited(self, side: str, item: Stored, field: str, value: Any) -> None:
-        """An edit supersedes earlier ones of its field that its author could see."""
+        """An edit supersedes earlier ones of its field that its author could see. What is done to the extra one of two
+        equal messages once it lies in the trash concerns nobody else."""
         group, old = self._group(side, item), self._shown(side, item, field)
+        if group.twins and self.place(side, item) == "trash":
+            return
         for edit in group.edits:
             if edit.field == field and (edit.side == side or edit.value == old):
                 edit.superseded = True

@@ -92,7 +92,7 @@ class Intent:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """An item without a link: held, out of scope as a source, unreadable, refused. `due` None: parked until it moves
-    (then `folder`, the vendor's id, differs)."""
+    (then `folder`, the vendor's id, differs). `misses`: looks in a row that found nothing, since `missed`."""
 
     side: Side
     id: str
@@ -105,3 +105,4 @@ class Waiting:
     missed: float | None = None
     key: str = ""
     tries: int = 0
+    misses: int = 0

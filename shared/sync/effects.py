@@ -11,6 +11,7 @@ from shared.model.errors import (
     LeaseLost,
     MailboxFull,
     NoClientPassword,
+    NotFound,
     NotPermitted,
     OutcomeUnknown,
     Refused,
@@ -271,6 +272,8 @@ def _failed(run: Run, intent: Intent, exc: TandemError) -> None:
     delay = exc.retry_after if exc.retry_after is not None else run.policy.retry
     if isinstance(exc, Stale):
         delay = 0.0
+    elif isinstance(exc, NotFound):
+        delay = run.policy.reread
     elif type(exc) in REASONS or not exc.retryable:
         delay = run.policy.waits
     postpone(run, intent, reason, delay)

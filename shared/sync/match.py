@@ -69,14 +69,20 @@ def _decide(run: Run, side: Side, id: str) -> None:
 
 
 def _missing(run: Run, side: Side, id: str) -> None:
-    """A message that was shown or named and is not found is given up after two looks a minute apart."""
-    row, now = run.session.waiting(side, id), run.now()
-    if row is not None and row.missed is not None and now - row.missed >= run.policy.reread:
+    """A message that was shown or named and is not found is given up after three looks a minute apart: given up
+    wrongly, it would be missing when its twin is matched, and be doubled."""
+    now = run.now()
+    row = run.session.waiting(side, id) or _unread(run, side, id)
+    if row.missed is not None and now < row.missed + row.misses * run.policy.reread:
+        return
+    if row.misses + 1 >= LOOKS:
         run.session.drop_waiting(side, id)
         return
-    row = row or _unread(run, side, id)
     missed = row.missed if row.missed is not None else now
-    run.session.put_waiting(replace(row, missed=missed, due=missed + run.policy.reread))
+    run.session.put_waiting(replace(row, missed=missed, misses=row.misses + 1, due=now + run.policy.reread))
+
+
+LOOKS = 3
 
 
 def _unread(run: Run, side: Side, id: str) -> Waiting:

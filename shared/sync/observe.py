@@ -25,9 +25,25 @@ def take(run: Run, side: Side, changes: Changes) -> None:
     if changes.folders is not None:
         run.folders.update(side, changes.folders, run.identity, run.session)
     run.listed[side].update({row.id: row for row in changes.rows})
-    run.removed[side].update(id for _, id in changes.removed)
+    _take_removed(run, side, changes)
     if changes.complete:
         _take_absences(run, side, changes)
+
+
+def _take_removed(run: Run, side: Side, changes: Changes) -> None:
+    """That a message left a folder where both sides agree it isn't is no news: our own move of it, most likely."""
+    removed = sorted(changes.removed)
+    run.session.prefetch_items((side, id) for _, id in removed)
+    for folder, id in removed:
+        link = run.session.link_of(side, id)
+        if (
+            link is None
+            or link.waits
+            or link.unsure
+            or run.busy(link.key)
+            or run.folders.key(side, folder) == link.base["folder"]
+        ):
+            run.removed[side].add(id)
 
 
 def _take_absences(run: Run, side: Side, changes: Changes) -> None:
