@@ -139,8 +139,7 @@ class Reconcile:
         run.session.prefetch(cursor_row(side, c) for c in known)
         cursors = {c: str(v["cursor"]) for c in known if (v := run.session.value(cursor_row(side, c)))}
         ids = sorted(run.hinted[side]) if side == OUTLOOK else []
-        observed = run.replicas[side].observe(ids, cursors, collections)
-        run.remember(side, observed.items)
+        observed = run.observe(side, ids, cursors, collections)
         take(run, side, observed.changes)
         self._cursors[side].update(observed.changes.cursors or {})
 
