@@ -42,6 +42,7 @@ class Policy:
     brake_many: int = 500
     brake_some: int = 100
     brake_share: float = 0.25
+    brake_vanished: int = 10
     may_send_not_read: bool = True
     preferences: Preferences = field(default_factory=Preferences)
 

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
+from shared.sync.desk import Desk
 from shared.sync.run import Policy
 from shared.sync.service import Service
 from shared.wiring.key import deployment_key
@@ -23,6 +24,7 @@ NOTIFICATIONS = "/api/graph/notifications"
 class Product:
     settings: Settings
     service: Service
+    desk: Desk
     pairs: Pairs
     table: Table
     queue: WorkQueue
@@ -35,6 +37,16 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
     state can't be used."""
     parts = parts or Parts.embedded(settings)
     pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
+    key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
+    desk = Desk(
+        table=parts.table,
+        queue=parts.queue,
+        clock=parts.clock,
+        executor=parts.executor,
+        replicas=replicas.replica,
+        key=key,
+        policy=policy,
+    )
     service = Service(
         table=parts.table,
         queue=parts.queue,
@@ -44,12 +56,12 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         replicas=replicas.replica,
         subscriptions=replicas.subscriptions,
         pairs=pairs.list,
-        key=deployment_key(parts.secrets, parts.random),
-        policy=_policy(settings),
+        key=key,
+        policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
     )
-    return Product(settings, service, pairs, parts.table, parts.queue, parts.blobs, parts.secrets)
+    return Product(settings, service, desk, pairs, parts.table, parts.queue, parts.blobs, parts.secrets)
 
 
 def _policy(settings: Settings) -> Policy:
