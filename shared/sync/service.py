@@ -97,9 +97,9 @@ class Service:
                 leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
                 enqueue(self._queue, pair.id, "catch-up")
         else:
-            late = due_row(now - self._policy.busy, "~")
+            overdue = due_row(now - self._policy.busy, "~")
             for pair in pairs:
-                if any(True for _ in self._table.scan(partition(pair.id), DUE, late, 1)):
+                if any(True for _ in self._table.scan(partition(pair.id), DUE, overdue, 1)):
                     enqueue(self._queue, pair.id, "due")
 
     def poll(self, message: Mapping[str, Any]) -> None:
@@ -126,6 +126,8 @@ class Service:
             if lease is None:
                 delay = max(0.0, leases.expiry() - self._table.now()) + 1.0
                 self._queue.send("work", {"pair": pair.id, "kind": "mail", "cause": "dirty"}, delay)
+        if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
+            return  # the first run of a pair that was removed, with all its rows, since the message was looked at
         if lease is not None:
             self._run(pair, leases, lease, message.get("cursors") or {})
 
@@ -224,6 +226,16 @@ class Service:
         """The vendor is silent until it is renewed (Graph: lifecycle notifications): the next tick does so."""
         value = {"id": id, "expires": 0.0}
         self._table.transact(SUBSCRIPTIONS, [Op("put", f"pair:{pair.id}", value)])
+
+    def unsubscribe(self, pair: Pair) -> None:
+        """End the pair's subscription at its vendor, and forget it here even if that fails."""
+        name = f"pair:{pair.id}"
+        held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
+        if held is not None:
+            try:
+                self._subscriptions(pair).delete(held.value["id"])
+            finally:
+                self._forget_subscription(pair, held.value["id"])
 
     def _pair_of(self, item: Mapping[str, Any]) -> Pair | None:
         """The pair a notification is for, if it carries what only the vendor was told."""

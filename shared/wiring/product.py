@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.ops.removal import Removal
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
@@ -13,7 +15,8 @@ from shared.sync.service import Service
 from shared.wiring.key import deployment_key
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
-from shared.wiring.replicas import Replicas
+from shared.wiring.people import People
+from shared.wiring.replicas import Replicas, password_name
 from shared.wiring.settings import Settings, load_settings
 
 NOTIFICATIONS = "/api/graph/notifications"
@@ -25,11 +28,17 @@ class Product:
     settings: Settings
     service: Service
     desk: Desk
+    people: People
     pairs: Pairs
     table: Table
     queue: WorkQueue
     blobs: Blobs
     secrets: Secrets
+    connections: Callable[[], None]
+
+    def close(self) -> None:
+        """End the connections that are kept; nobody is to use it after that."""
+        self.connections()
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Product:
@@ -61,7 +70,23 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
     )
-    return Product(settings, service, desk, pairs, parts.table, parts.queue, parts.blobs, parts.secrets)
+    removal = Removal(
+        parts.table,
+        parts.clock,
+        parts.random,
+        settings.lease_seconds,
+        save=pairs.save,
+        drop=pairs.remove,
+        forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
+        unsubscribe=service.unsubscribe,
+    )
+
+    def close() -> None:
+        replicas.close()
+        parts.close()
+
+    people = People(pairs, replicas, parts.secrets, parts.random, desk, removal)
+    return Product(settings, service, desk, people, pairs, parts.table, parts.queue, parts.blobs, parts.secrets, close)
 
 
 def _policy(settings: Settings) -> Policy:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
