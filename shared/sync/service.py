@@ -16,6 +16,7 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
 from shared.ports.replica import Replica, Subscriptions
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.world import Clock, Executor, Random
+from shared.sync.events import CallbackStatus, Events
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
 from shared.sync.lease import Lease, Leases
@@ -30,6 +31,8 @@ log = logging.getLogger("tandem.sync")
 SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP = 300.0
+PEOPLE = 3600.0
+QUEUES = ("poll", "work")
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
 
@@ -45,8 +48,18 @@ class Status:
     next_due: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class AppStatus:
+    """`poisoned`: messages that failed for good, by queue; `callbacks`: None without DingTalk's callback."""
+
+    poisoned: Mapping[str, int]
+    callbacks: CallbackStatus | None
+
+
 class Service:
-    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without."""
+    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
+    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
+    None where that can't be counted."""
 
     def __init__(
         self,
@@ -63,11 +76,14 @@ class Service:
         policy: Policy,
         notification_url: str | None,
         poll_seconds: float,
+        events: Events | None = None,
+        poisoned: Callable[[str], int] | None = None,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
         self._replicas, self._subscriptions, self._pairs = replicas, subscriptions, pairs
         self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
+        self._events, self._poisoned = events, poisoned
 
     # ---- triggers
     def notified(self, body: bytes) -> int:
@@ -104,7 +120,12 @@ class Service:
         if self._url and (late := self._unsubscribed(pairs, now)):
             for start in range(0, len(late), SHARD):
                 self._queue.send("poll", {"subscribe": late[start : start + SHARD]})
+        if self._events is not None:
+            self._events.tick()
+            if self._turn("people", now, PEOPLE):
+                self._events.sweep()
         if self._turn("catch-up", now, CATCH_UP):
+            self._tell_poisoned()
             for pair in pairs:
                 self._hint(pair.id, OUTLOOK, {""})
                 self._enqueue(pair.id, "catch-up")
@@ -125,7 +146,11 @@ class Service:
                         log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
 
     def work(self, message: Mapping[str, Any]) -> None:
-        """Reconcile one pair, or leave a mark for whoever is doing so."""
+        """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told."""
+        if "event" in message or "people" in message:
+            if self._events is not None:
+                self._events.work(message)
+            return
         pair = next((p for p in self._pairs() if p.id == message.get("pair") and not p.paused), None)
         if pair is None:
             return
@@ -267,6 +292,16 @@ class Service:
         self._queue.send("work", {"pair": pair_id, "kind": "mail", "cause": cause, **more}, delay)
 
     # ---- for people
+    def _tell_poisoned(self) -> None:
+        for queue, count in self.app_status().poisoned.items():
+            if count:
+                log.error("queue %s: %d messages failed for good; look at them and replay them", queue, count)
+
+    def app_status(self) -> AppStatus:
+        """What concerns no single pair."""
+        poisoned = {queue: self._poisoned(queue) for queue in QUEUES} if self._poisoned else {}
+        return AppStatus(poisoned, self._events.status() if self._events else None)
+
     def status(self, pair: Pair) -> Status:
         name = partition(pair)
         lease = self._table.get(name, ["lease"]).get("lease")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
+from shared.dingtalk.callback_door import CallbackDoor
+from shared.dingtalk.openapi_quota import Quota
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
 from shared.sync.run import Policy
-from shared.sync.service import Service
+from shared.sync.service import SCHEDULE, Service
 from shared.wiring.key import deployment_key
+from shared.wiring.openplatform import open_platform
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
 from shared.wiring.replicas import Replicas
@@ -28,6 +33,13 @@ class Product:
     queue: WorkQueue
     blobs: Blobs
     secrets: Secrets
+    callback: CallbackDoor | None = None
+    quota: Quota | None = None
+    """Both None where the settings name no app of DingTalk's open platform."""
+
+    def check(self) -> None:
+        """Raises StoreUnavailable when the state can't be read."""
+        self.table.get(SCHEDULE, ["poll"])
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Product:
@@ -35,6 +47,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
     state can't be used."""
     parts = parts or Parts.embedded(settings)
     pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
+    platform = open_platform(settings, parts, pairs)
     service = Service(
         table=parts.table,
         queue=parts.queue,
@@ -48,8 +61,23 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         policy=_policy(settings),
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
+        events=platform.events if platform else None,
+        poisoned=_poisoned(parts.queue),
     )
-    return Product(settings, service, pairs, parts.table, parts.queue, parts.blobs, parts.secrets)
+    product = Product(settings, service, pairs, parts.table, parts.queue, parts.blobs, parts.secrets)
+    return replace(product, callback=platform.door, quota=platform.quota) if platform else product
+
+
+class Countable(Protocol):
+    def depth(self, queue: str) -> int: ...
+
+
+def _poisoned(queue: WorkQueue) -> Callable[[str], int] | None:
+    """How many messages of a queue ended in its poison queue; None where the queue can't count."""
+    if not hasattr(queue, "depth"):
+        return None
+    countable = cast(Countable, queue)
+    return lambda name: countable.depth(f"{name}-poison")
 
 
 def _policy(settings: Settings) -> Policy:
