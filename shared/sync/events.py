@@ -133,15 +133,17 @@ class Events:
                 self._put_off(entity.key, entity.value, now, entity.etag)
                 self._enqueue(entity.key[len(NEWS) :])
 
-    def sweep(self) -> None:
-        """Forget callbacks that won't come again, and enqueue a look at the people whose user id isn't known yet."""
+    def sweep(self, everybody: bool) -> None:
+        """Forget callbacks that won't come again, and enqueue a look at the people whose user id isn't known yet, or at
+        `everybody`: a callback that was not taken the third time is not sent again."""
         now = self._table.now()
         old = [e.key for e in self._table.scan(PARTITION, SEEN, after(SEEN)) if e.value["until"] <= now]
         for start in range(0, len(old), 100):
             self._table.transact(PARTITION, [Op("delete", key) for key in old[start : start + 100]])
-        unknown = [pair.id for pair in self._pairs.list() if pair.union_id and not pair.user_id and not pair.paused]
-        for start in range(0, len(unknown), MANY):
-            self._queue.send("work", {"people": unknown[start : start + MANY]})
+        pairs = [pair for pair in self._pairs.list() if pair.union_id and not pair.paused]
+        asked = [pair.id for pair in pairs if everybody or not pair.user_id]
+        for start in range(0, len(asked), MANY):
+            self._queue.send("work", {"people": asked[start : start + MANY]})
 
     # ---- the worker's side
     def work(self, message: Mapping[str, Any]) -> None:
@@ -180,9 +182,13 @@ class Events:
             pair = next((p for p in self._pairs.list() if p.user_id == id), None) or self._pair_in_directory(id)
             if pair is None:
                 log.info("somebody who is in no pair has left the organisation")
-            elif not pair.paused:
-                self._pairs.update(pair.id, paused=True, paused_why=LEFT)
-                log.warning("pair %s is paused: its person has left the organisation in DingTalk", pair.id)
+            else:
+                self._pause(pair)
+
+    def _pause(self, pair: Pair) -> None:
+        if not pair.paused:
+            self._pairs.update(pair.id, paused=True, paused_why=LEFT)
+            log.warning("pair %s is paused: its person has left the organisation in DingTalk", pair.id)
 
     def _pair_in_directory(self, id: str) -> Pair | None:
         """The pair of somebody whose user id we never learnt; the directory may still know them."""
@@ -207,12 +213,18 @@ class Events:
             log.info("pair %s: name and user id are taken from the directory", pair.id)
 
     def _find_people(self, ids: Sequence[str]) -> None:
-        pairs = {pair.id: pair for pair in self._pairs.list()}
+        who, pairs = self._directory, {pair.id: pair for pair in self._pairs.list()}
         for pair in (pairs[id] for id in ids if id in pairs):
+            known = bool(pair.user_id)
             try:
-                self._keep(self._directory.user_of_union(pair.union_id))
+                self._keep(who.user(pair.user_id) if known else who.user_of_union(pair.union_id))
+            except NotFound:
+                if known:
+                    self._pause(pair)
+                else:
+                    log.warning("pair %s: nobody in the directory has its union id; correct it", pair.id)
             except TandemError as exc:
-                log.warning("pair %s: its user id can't be found: %s (%s)", pair.id, type(exc).__name__, exc.code)
+                log.warning("pair %s: the directory can't be read: %s (%s)", pair.id, type(exc).__name__, exc.code)
 
     HANDLERS: ClassVar[Mapping[str, Callable[[Events, Event], None]]] = {
         "user_leave_org": _left,

@@ -31,7 +31,7 @@ log = logging.getLogger("tandem.sync")
 SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP = 300.0
-PEOPLE = 3600.0
+PEOPLE, EVERYBODY = 3600.0, 86400.0
 QUEUES = ("poll", "work")
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
@@ -123,7 +123,7 @@ class Service:
         if self._events is not None:
             self._events.tick()
             if self._turn("people", now, PEOPLE):
-                self._events.sweep()
+                self._events.sweep(everybody=self._turn("everybody", now, EVERYBODY))
         if self._turn("catch-up", now, CATCH_UP):
             self._tell_poisoned()
             for pair in pairs:

@@ -23,6 +23,9 @@ from shared.wiring.settings import Settings, load_settings
 NOTIFICATIONS = "/api/graph/notifications"
 """Where the app listens to Graph (host.json: routePrefix; functions/graph.py: route)."""
 
+CALLBACK = "/api/dingtalk/callback"
+"""Where it listens to DingTalk (functions/dingtalk.py: route); what the console of the app has to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Product:

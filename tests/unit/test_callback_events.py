@@ -183,10 +183,10 @@ def test_callbacks_are_forgotten_after_a_day(office: Office) -> None:
     for number in range(250):
         office.events.note(Event(f"{number:032}", "check_url"))
     office.table.time += REMEMBERED - 1
-    office.events.sweep()
+    office.events.sweep(everybody=False)
     assert len(office.rows()) == 250
     office.table.time += 1
-    office.events.sweep()
+    office.events.sweep(everybody=False)
     assert office.rows() == []
 
 
@@ -194,11 +194,29 @@ def test_user_ids_that_are_not_known_are_found(office: Office, caplog: pytest.Lo
     for number in range(3, 3 + MANY):
         name = f"p{number}"
         office.pairs.add(Pair(f"pair-{number}", "", f"{name}@office.example", f"{name}@factory.example", 0, name))
-    office.events.sweep()
+    office.events.sweep(everybody=False)
     assert [len(message["people"]) for message in office.queue.sent] == [MANY, 1]
     office.run()
     assert office.pair("pair-2").user_id == "u-2"
-    assert "pair-3: its user id can't be found" in caplog.text
+    assert "pair-3: nobody in the directory has its union id" in caplog.text
+    assert not any(pair.paused for pair in office.pairs.list())
+
+
+def test_somebody_who_left_while_no_callback_could_be_taken_is_found_missing(office: Office) -> None:
+    del office.people.users["u-1"]
+    office.events.sweep(everybody=False)
+    office.run()
+    assert not office.pair("pair-1").paused
+    office.events.sweep(everybody=True)
+    office.run()
+    assert office.pair("pair-1").paused_why == "left"
+
+
+def test_while_the_directory_is_away_nobody_is_taken_for_a_leaver(office: Office) -> None:
+    office.people.fails = Unavailable("away", code="503")
+    office.events.sweep(everybody=True)
+    office.run()
+    assert not any(pair.paused for pair in office.pairs.list())
 
 
 # ---- clocks
