@@ -104,8 +104,9 @@ class Service:
                     self._renew_soon(pair, str(item["subscriptionId"]))
         for pair_id, ids in named.items():
             self._hint(pair_id, OUTLOOK, ids)
-            if Leases(self._table, f"{pair_id}:mail", self._policy.lease).call():
-                self._enqueue(pair_id, "notified")
+            delay = Leases(self._table, f"{pair_id}:mail", self._policy.lease).call()
+            if delay is not None:
+                self._enqueue(pair_id, "notified", delay)
         if dropped:
             log.warning("notifications dropped: %d", dropped)
         return sum(len(ids) for ids in named.values())
@@ -157,11 +158,10 @@ class Service:
         leases = Leases(self._table, partition(pair), self._policy.lease)
         holder = self._random.token()
         lease = leases.take(holder)
-        if lease is None and leases.set_dirty():
-            lease = leases.take(holder)
-            if lease is None:
-                delay = max(0.0, leases.expiry() - self._table.now()) + 1.0
-                self._queue.send("work", {"pair": pair.id, "kind": "mail", "cause": "dirty"}, delay)
+        if lease is None:
+            lease = leases.take(holder) if leases.set_dirty() else None
+            if lease is None and (delay := leases.guard()) is not None:
+                self._enqueue(pair.id, "dirty", delay)
         if lease is not None:
             self._run(pair, leases, lease, message.get("cursors") or {})
 
