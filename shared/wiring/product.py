@@ -19,6 +19,7 @@ from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
 from shared.wiring.replicas import Replicas
 from shared.wiring.settings import Settings, load_settings
+from shared.wiring.world import hush
 
 NOTIFICATIONS = "/api/graph/notifications"
 """Where the app listens to Graph (host.json: routePrefix; functions/graph.py: route)."""
@@ -48,6 +49,7 @@ class Product:
 def build(settings: Settings, parts: Parts | None = None) -> Product:
     """The product on `parts`, by default on this machine. Calls no vendor. WrongSettings or StoreUnavailable when the
     state can't be used."""
+    hush()
     parts = parts or Parts.embedded(settings)
     pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
     platform = open_platform(settings, parts, pairs)
