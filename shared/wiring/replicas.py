@@ -14,9 +14,10 @@ from shared.model.pairs import Pair
 from shared.model.words import OUTLOOK, Side
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
-from shared.outlook.tokens import ClientSecretTokens
+from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.replica import Replica, Subscriptions
+from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
 from shared.wiring.settings import Settings
 
@@ -78,13 +79,13 @@ class Replicas:
 
 
 def _graph(settings: Settings, parts: Parts) -> Graph:
-    tokens = parts.tokens or ClientSecretTokens(
+    tokens = parts.tokens or AppTokens(
         parts.transport,
         parts.clock,
         settings.login_url,
         settings.graph_tenant_id,
         settings.graph_client_id,
-        settings.graph_client_secret.get_secret_value(),
+        graph_credential(settings),
     )
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)
 
