@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import sqlite3
+import fcntl
+import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 LOCK = "in-use"
 
 
 class InUse(Exception):
-    """Another process holds the folder."""
+    """Another process holds the folder; `pid` is its number, "" when it didn't say so yet."""
+
+    def __init__(self, pid: str) -> None:
+        super().__init__(f"held by process {pid}")
+        self.pid = pid
 
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder, which is made when it isn't there. InUse when another process holds it.
+    """Hold the folder. InUse when another process does.
 
-    An empty SQLite file that is locked and never written: the lock is the operating system's, on every system that
-    Python knows, and is gone with the process however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)) as connection:
+    The lock is the operating system's, so that it is gone with its process, however that ends."""
+    file = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
         try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise InUse(f"{folder / LOCK}: {error}") from None
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(os.read(file, 20).decode("ascii", "replace").strip()) from None
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
         yield
+    finally:
+        os.close(file)

@@ -35,9 +35,9 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
         if isinstance(product.queue, SqliteQueue):
             try:
                 stack.enter_context(only_one(settings.state))
-            except InUse:
+            except InUse as error:
                 raise SandboxError(
-                    f"another process uses the state in {settings.state.resolve()}:"
+                    f"another process ({error.pid}) uses the state in {settings.state.resolve()}:"
                     " end it first, or set TANDEM_STATE to another folder"
                 ) from None
         use(product)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import time
@@ -23,7 +24,7 @@ from shared.model.pairs import Pair
 from shared.wiring.product import build
 from shared.wiring.replicas import password_name
 from shared.wiring.settings import load_settings
-from tests.support.processes import Process, process, until
+from tests.support.processes import Process, process, tandem, until
 
 IN_STEP = 60.0
 TIMES = {"TANDEM_POLL_SECONDS": "1", "TANDEM_TWIN_HOLD_SECONDS": "1"}
@@ -186,6 +187,89 @@ def play_with_a_kill(scene: Scene, others: int) -> None:
     scene.in_step(24)
     scene.quiet()
     assert [one.end() for one in rest] == [0] * len(rest)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, stack: ExitStack) -> Scene:
+    return Scene(tmp_path, embedded(tmp_path), stack)
+
+
+def test_serve_says_where_it_listens_and_ends_in_order(scene: Scene) -> None:
+    serving = scene.serve()
+    facts = serving.ready()
+    assert facts == {
+        "address": f"127.0.0.1:{scene.port}",
+        "functions": f"http://127.0.0.1:{scene.port}",
+        "pid": serving.pid,
+    }
+    answer = requests.post(f"{facts['functions']}/api/graph/notifications", data=b"{}", timeout=5)
+    assert answer.status_code == 202
+    assert serving.end(signal.SIGINT) == 0
+    assert f"functions at {facts['functions']}" in serving.output()
+    assert serving.output().endswith("Ended.\n")
+
+
+def test_two_serve_processes_never_share_an_embedded_state(scene: Scene, tmp_path: Path) -> None:
+    first = scene.serve()
+    second = tandem("serve", timeout=30, **scene.settings)
+    assert second.returncode == 1
+    assert f"another process ({first.pid}) uses the state in {tmp_path / 'state'}" in second.stderr
+    assert "set TANDEM_STATE to another folder" in second.stderr
+    assert "Traceback" not in second.stderr
+    first.end(signal.SIGKILL)
+    assert scene.serve().end() == 0
+
+
+def test_a_port_that_is_taken_is_said_so(scene: Scene) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", scene.port))
+        taken.listen()
+        ran = tandem("serve", "--port", str(scene.port), timeout=30, **scene.settings)
+    assert ran.returncode == 1
+    assert f"port {scene.port} can't be used" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_wrong_settings_are_one_list_and_start_nothing(tmp_path: Path) -> None:
+    settings = {
+        "TANDEM_STATE": str(tmp_path / "state"),
+        "TANDEM_POLL_SECONDS": "hush",
+        "TANDEM_GRAPH_SECRET": "hush",
+        "TANDEM_ALIMAIL_URL": "http://alimail.example",
+    }
+    ran = tandem("serve", timeout=30, **settings)
+    assert ran.returncode == 2
+    heading, *lines = ran.stderr.splitlines()
+    assert heading == "These settings can't be used:"
+    assert [line.partition(":")[0] for line in lines] == [
+        "TANDEM_GRAPH_SECRET",
+        "TANDEM_GRAPH_CLIENT_SECRET, TANDEM_GRAPH_CERTIFICATE, TANDEM_GRAPH_FEDERATED",
+        "TANDEM_GRAPH_TENANT_ID",
+        "TANDEM_GRAPH_CLIENT_ID",
+        "TANDEM_ALIMAIL_CLIENT_ID",
+        "TANDEM_ALIMAIL_CLIENT_SECRET",
+        "TANDEM_ALIMAIL_URL",
+        "TANDEM_POLL_SECONDS",
+    ]
+    assert "hush" not in ran.stderr + ran.stdout
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("broken", ["a file", "a wrong key", "no database"])
+def test_a_state_that_cannot_be_used_is_said_so(scene: Scene, tmp_path: Path, broken: str) -> None:
+    state = tmp_path / "state"
+    if broken == "a file":
+        scene.settings["TANDEM_STATE"] = str(tmp_path / "file")
+        (tmp_path / "file").write_text("")
+    elif broken == "a wrong key":
+        secrets = json.loads((state / "secrets.json").read_text())
+        (state / "secrets.json").write_text(json.dumps({**secrets, "deployment-key": "short"}))
+    else:
+        (state / "table.db").write_bytes(b"no database at all" * 100)
+    ran = tandem("serve", timeout=30, **scene.settings)
+    assert ran.returncode in (1, 2)
+    assert "state" in ran.stderr or "secret" in ran.stderr
+    assert "Traceback" not in ran.stderr, ran.stderr
 
 
 @pytest.mark.slow

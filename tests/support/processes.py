@@ -45,6 +45,10 @@ class Process:
             env=environment(settings),
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ready(self) -> dict[str, Any]:
         """What it says once it is up."""
         end = time.monotonic() + UP
