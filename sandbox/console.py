@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,8 @@ from rich.logging import RichHandler
 
 WRONG_SETTINGS = 2
 """Exit status, as for wrong options."""
+QUIET = 300.0
+"""Seconds in which the same thing is said once."""
 
 
 def write_ready(file: Path | None, facts: Mapping[str, Any]) -> None:
@@ -39,10 +42,24 @@ def check_writable(option: str, file: Path | None) -> None:
 def make_console() -> Console:
     """Warnings of the app go the same way, so that they don't break a live table."""
     console = Console()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
-    )
+    handler = RichHandler(console=console, show_path=False)
+    handler.addFilter(Once())
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     return console
+
+
+class Once(logging.Filter):
+    """Keeps back what was said a short while ago: a trouble that lasts is looked into again and again."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now, text = self._clock(), record.getMessage()
+        self._said = {said: at for said, at in self._said.items() if now - at < QUIET}
+        return text not in self._said and self._said.setdefault(text, now) == now
 
 
 def guarded(console: Console, run: Callable[[], int], ended: int = 0) -> int:

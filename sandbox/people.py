@@ -1,7 +1,7 @@
 """People at simulated mailboxes that run in another process: the side door over loopback HTTP, and both its ends.
 
 `POST /<person>/<side>/<method>` with the arguments as a JSON list calls the mailbox's method (`sandbox.truth`);
-`GET /counts` tells what was written and what left the stage. Bytes travel as base64.
+`GET /counts` tells what was written, what left the stage, and every request by side and route. Bytes travel as base64.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class PeopleDoor:
     def handle(self, request: Request) -> Response:
         parts = request.segments
         if request.method == "GET" and parts == ("counts",):
-            return Response.of_json(200, {"writes": dict(self._meter.writes()), "sent": self._meter.sent()})
+            meter = self._meter
+            return Response.of_json(200, {"writes": meter.writes(), "sent": meter.sent(), "calls": meter.calls()})
         if request.method != "POST" or len(parts) != 3 or parts[2] not in METHODS:
             return Response.of_json(404, {"error": "no such door"})
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from shared.model.errors import SignInRefused, Unavailable
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
+
+log = logging.getLogger("tandem.outlook")
 
 SCOPE = "https://graph.microsoft.com/.default"
 EARLY = 300.0
@@ -75,6 +78,7 @@ class AppTokens:
         try:
             answer = self._ask()
         except SignInRefused as refusal:
+            log.error("no pair is served: %s (%s)", refusal, refusal.code)
             self._refused = refusal, asked + AGAIN
             raise SignInRefused(str(refusal), code=refusal.code, retry_after=AGAIN) from None
         token = str(answer["access_token"])

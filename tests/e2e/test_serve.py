@@ -21,6 +21,7 @@ from sandbox.demo.watch import SIDES, Side, other
 from sandbox.people import meet
 from sandbox.truth import Stored
 from shared.model.pairs import Pair
+from shared.state.queue import SqliteQueue
 from shared.wiring.product import build
 from shared.wiring.replicas import password_name
 from shared.wiring.settings import load_settings
@@ -49,6 +50,7 @@ class Scene:
         self._folder, self._stack = folder, stack
         vendors = stack.enter_context(process(folder, "sandbox", "--vendors-only"))
         self.ready = vendors.ready()
+        assert self.ready["functions"] is None, "these are the vendors alone"
         self.port = _free_port()
         self.settings = {
             **self.ready["settings"],
@@ -109,12 +111,12 @@ class Scene:
 
     def quiet(self) -> None:
         """Nothing is written any more, and nothing ever went to anybody."""
-        before = self._counts()
+        before = self.counts()
         time.sleep(4 * float(TIMES["TANDEM_POLL_SECONDS"]))
-        assert self._counts() == before
+        assert self.counts()["writes"] == before["writes"]
         assert before["sent"] == 0
 
-    def _counts(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, Any]:
         counts: dict[str, Any] = requests.get(f"{self.ready['people']}/counts", timeout=10).json()
         return counts
 
@@ -270,6 +272,21 @@ def test_a_state_that_cannot_be_used_is_said_so(scene: Scene, tmp_path: Path, br
     assert ran.returncode in (1, 2)
     assert "state" in ran.stderr or "secret" in ran.stderr
     assert "Traceback" not in ran.stderr, ran.stderr
+
+
+def test_a_refused_app_is_said_once_with_what_to_do_and_asked_for_once(scene: Scene, tmp_path: Path) -> None:
+    scene.settings["TANDEM_GRAPH_CLIENT_SECRET"] = "yesterdays"
+    serving = scene.serve()
+    scene.mail_arrives()
+    until(lambda: "no pair is served" in serving.output(), 20, serving.output)
+    time.sleep(4)
+    said = " ".join(serving.output().split())
+    assert said.count("the client secret is wrong") == 1
+    assert said.count("AADSTS7000215") <= 1 + 2 * len(scene.people)
+    assert SqliteQueue(tmp_path / "state" / "queue.db").depth("work") <= 2 * len(scene.people)
+    assert "yesterdays" not in said
+    assert scene.counts()["calls"]["outlook token"] == 1
+    assert serving.end() == 0
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def test_a_refusal_of_the_app_says_what_to_do(given: HttpResponse, code: str, wh
     assert "secret words" not in str(caught.value)
 
 
-def test_a_refusal_stands_for_five_minutes_without_asking_again() -> None:
+def test_a_refusal_stands_for_five_minutes_without_asking_again(caplog: pytest.LogCaptureFixture) -> None:
     login = Login(token=refused("invalid_client", 7000222))
     for passed, left in ((0, 300), (100, 200), (199, 1)):
         login.clock.at += passed
@@ -115,6 +115,8 @@ def test_a_refusal_stands_for_five_minutes_without_asking_again() -> None:
                 ask()
             assert (caught.value.code, caught.value.retry_after) == ("AADSTS7000222", left)
     assert login.asked == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "the client secret has expired: make a new one" in caplog.text
     login.clock.at += 1
     login.token = None
     assert login.tokens.token() == "t2"
