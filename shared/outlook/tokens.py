@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -55,22 +56,37 @@ class Tokens(Protocol):
 
 class AppTokens:
     """`login_url` is the authority without the tenant. msal takes https authorities only, so for a loopback one it is
-    told the public authority, and our transport goes to the real URL. Safe among threads: at worst two of them fetch a
-    token each."""
+    told the public authority, and our transport goes to the real URL. Safe among threads: by the lock one of them
+    fetches the token for all."""
 
     def __init__(
-        self, transport: Transport, clock: Clock, login_url: str, tenant: str, client_id: str, credential: Credential
+        self,
+        transport: Transport,
+        clock: Clock,
+        login_url: str,
+        tenant: str,
+        client_id: str,
+        credential: Credential,
+        lock: AbstractContextManager[object],
     ) -> None:
         self._transport, self._clock, self._login_url = transport, clock, login_url.rstrip("/")
         self._tenant, self._client_id, self._credential = tenant, client_id, credential
+        self._lock = lock
         self._held = ("", 0.0)
         self._refused: tuple[SignInRefused | None, float] = (None, 0.0)
 
     def token(self) -> str:
-        token, until = self._held
-        return token if self._clock.now() < until else self.renew()
+        held = self._held
+        return held[0] if self._clock.now() < held[1] else self._replaced(held)
 
     def renew(self) -> str:
+        return self._replaced(self._held)
+
+    def _replaced(self, old: tuple[str, float]) -> str:
+        with self._lock:
+            return self._fetch() if self._held is old else self._held[0]
+
+    def _fetch(self) -> str:
         asked = self._clock.now()
         refusal, until = self._refused
         if refusal is not None and asked < until:

@@ -86,6 +86,7 @@ def _graph(settings: Settings, parts: Parts) -> Graph:
         settings.graph_tenant_id,
         settings.graph_client_id,
         graph_credential(settings),
+        threading.Lock(),
     )
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -68,7 +69,7 @@ class Entra:
             }
         )
         proof = graph_credential(settings)
-        return AppTokens(RequestsTransport(), SystemClock(), settings.login_url, "tenant", "client", proof)
+        return AppTokens(RequestsTransport(), SystemClock(), settings.login_url, "tenant", "client", proof, Lock())
 
     def takes(self, token: str) -> bool:
         answer = self.vendor.handle(Request("GET", "/v1.0/users/nobody", {"authorization": f"Bearer {token}"}))

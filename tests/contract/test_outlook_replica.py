@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ class Desk:
 
     def process(self, secret: str = "secret") -> Graph:
         clock = TenantClock(self.tenant)
-        tokens = AppTokens(self, clock, LOGIN, "tenant", "client", secret)
+        tokens = AppTokens(self, clock, LOGIN, "tenant", "client", secret, Lock())
         return Graph(self, clock, CountedRandom(), NoExecutor(), tokens, BASE)
 
     def send(self, request: HttpRequest) -> HttpResponse:

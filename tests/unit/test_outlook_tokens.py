@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ class Login:
         self.url, self.token, self.openid = url, token, openid
         self.clock = StillClock()
         self.requests: list[HttpRequest] = []
-        self.tokens = AppTokens(self, self.clock, url + "/", "tenant", "client", "the secret")
+        self.tokens = AppTokens(self, self.clock, url + "/", "tenant", "client", "the secret", Lock())
 
     def send(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
@@ -122,6 +124,18 @@ def test_a_refusal_stands_for_five_minutes_without_asking_again(caplog: pytest.L
     assert login.tokens.token() == "t2"
 
 
+def test_one_thread_fetches_the_token_for_all() -> None:
+    login = Login()
+    with ThreadPoolExecutor(8) as pool:
+        assert {future.result() for future in [pool.submit(login.tokens.token) for _ in range(32)]} == {"t1"}
+    login.token = refused("invalid_client", 7000222)
+    login.clock.at += 3600
+    with ThreadPoolExecutor(8) as pool:
+        failed = [pool.submit(login.tokens.token).exception() for _ in range(32)]
+    assert {type(error) for error in failed} == {SignInRefused}
+    assert login.asked == 2
+
+
 def test_a_passing_trouble_is_not_remembered() -> None:
     login = Login(token=answer(503, {"error": "x"}))
     with pytest.raises(Unavailable):
@@ -138,7 +152,7 @@ def test_an_assertion_that_is_not_to_be_had_is_asked_for_once() -> None:
         calls.append("asked")
         raise SignInRefused("no identity here", code="no_identity")
 
-    tokens = AppTokens(login, login.clock, PUBLIC, "tenant", "client", {"client_assertion": none_here})
+    tokens = AppTokens(login, login.clock, PUBLIC, "tenant", "client", {"client_assertion": none_here}, Lock())
     for _ in range(3):
         with pytest.raises(SignInRefused, match="no identity here"):
             tokens.token()
