@@ -170,9 +170,11 @@ class Service:
         except TandemError as exc:
             log.warning("pair %s: %s (%s); the run ends", pair.id, type(exc).__name__, exc.code)
             delay, error = exc.retry_after or self._policy.retry, f"{type(exc).__name__} {exc.code}".rstrip()
+        if delay:
+            self._wake(pair, session, self._table.now() + delay, "again")
         leases.release(session.lease, error)
-        if delay or leases.is_dirty():
-            enqueue(self._queue, pair.id, "again", delay)
+        if not delay and leases.is_dirty():
+            enqueue(self._queue, pair.id, "again")
 
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str]) -> None:
         name = partition(pair.id)
@@ -183,15 +185,20 @@ class Service:
         Reconcile(run, leases, self._table, name).work(cursors)
 
     def _plan_wake(self, pair: Pair, session: Session) -> None:
-        """One delayed message for the next thing that is due, unless one is under way that comes earlier."""
+        """A message for the next thing that is due."""
         due, now = session.next_due(), session.now()
-        if due is None:
-            return
-        when = max(due, now + MIN_WAKE) if due > now else now + self._policy.busy
-        if now < session.lease.wake <= when:
+        if due is not None:
+            when = max(due, now + MIN_WAKE) if due > now else now + self._policy.busy
+            self._wake(pair, session, when, "due")
+
+    def _wake(self, pair: Pair, session: Session, when: float, cause: str) -> None:
+        """One delayed message, unless one is under way that comes about then or earlier: a trouble that lasts must not
+        fill the queue."""
+        now = self._table.now()
+        if now < session.lease.wake <= when + MIN_WAKE:
             return
         session.plan_wake(when)
-        enqueue(self._queue, pair.id, "due", when - now)
+        enqueue(self._queue, pair.id, cause, when - now)
 
     # ---- looking
     def _look(self, pair: Pair) -> None:

@@ -18,9 +18,10 @@ from shared.model.words import OUTLOOK, Side
 from shared.outlook.owner import owner as outlook_owner
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
-from shared.outlook.tokens import ClientSecretTokens
+from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.replica import Replica, Subscriptions
+from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
 from shared.wiring.settings import Settings
 
@@ -103,13 +104,14 @@ class Replicas:
 
 
 def _graph(settings: Settings, parts: Parts) -> Graph:
-    tokens = parts.tokens or ClientSecretTokens(
+    tokens = parts.tokens or AppTokens(
         parts.transport,
         parts.clock,
         settings.login_url,
         settings.graph_tenant_id,
         settings.graph_client_id,
-        settings.graph_client_secret.get_secret_value(),
+        graph_credential(settings),
+        threading.Lock(),
     )
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)
 

@@ -20,29 +20,36 @@ import pytest
 import requests
 
 import sandbox.running as running
+import sandbox.vendors as vendors
 from sandbox.demo.office import Person
 from sandbox.dingtalk import DingTalkMail
 from sandbox.dingtalk.openapi_old import OldHost
 from sandbox.microsoft import Microsoft365
-from sandbox.running import Sandbox, SandboxPair
+from sandbox.running import Sandbox
+from sandbox.vendors import SandboxPair
 from sandbox.web import Request, Response
 from shared.ports.state import Op
 from shared.state.queue import SqliteQueue
 from shared.state.sqlite import SqliteTable
 
-MARKER = "zqx"
+MARKER = "zqxplanted"
 """In every secret, name, address, subject and body, whatever its case."""
 FAULTS = 0.12
 PLAYED = 25.0
 PAIR = SandboxPair(
-    "Zqxname 密", "zqxout@office.example", "zqxding@factory.example", "union-1", "user-1", "zqx-client-password"
+    "Zqxplantedname 密",
+    "zqxplantedout@office.example",
+    "zqxplantedding@factory.example",
+    "union-1",
+    "user-1",
+    "zqxplanted-client-password",
 )
 SECRETS = {
-    "SECRET": "zqx-graph-secret",
-    "ALI_SECRET": "zqx-ali-secret",
-    "APP_SECRET": "zqx-app-secret",
-    "CALLBACK_TOKEN": "zqxcallbacktoken",
-    "CALLBACK_KEY": "zqx" + "k" * 40,
+    "SECRET": "zqxplanted-graph-secret",
+    "ALI_SECRET": "zqxplanted-ali-secret",
+    "APP_SECRET": "zqxplanted-app-secret",
+    "CALLBACK_TOKEN": "zqxplantedcallbacktoken",
+    "CALLBACK_KEY": "zqxplanted" + "k" * 33,
 }
 
 
@@ -105,22 +112,24 @@ class Lost(OSError):
     """The connection breaks."""
 
 
-TEXT = "zqx body of the vendor's error about zqxout@office.example"
+TEXT = "zqxplanted body of the vendor's error about zqxplantedout@office.example"
 GRAPH_ERROR = {"error": {"code": "ErrorInternalServerTransientError", "message": TEXT}}
-ALI_ERROR = {"detailErrorCode": "Zqx.Unheard", "message": TEXT, "developerMessage": TEXT}
+ALI_ERROR = {"detailErrorCode": "Zqxplanted.Unheard", "message": TEXT, "developerMessage": TEXT}
 
 
 def _broken() -> Response:
-    raise Lost("zqx")
+    raise Lost("zqxplanted")
 
 
 FAULTY: dict[str, Callable[[], Response]] = {
     "500": lambda: Response.of_json(500, {**GRAPH_ERROR, **ALI_ERROR, "errcode": -1, "errmsg": TEXT}),
     "503": lambda: Response(503, {"retry-after": "1"}, TEXT.encode()),
     "429": lambda: Response.of_json(429, {**GRAPH_ERROR, **ALI_ERROR}, {"retry-after": "1"}),
-    "no JSON": lambda: Response(200, {"content-type": "application/json"}, b'{"zqx": '),
+    "no JSON": lambda: Response(200, {"content-type": "application/json"}, b'{"zqxplanted": '),
     "a list": lambda: Response.of_json(200, [TEXT]),
-    "elsewhere": lambda: Response(302, {"location": "http://zqx.example/zqxout@office.example?token=zqx"}),
+    "elsewhere": lambda: Response(
+        302, {"location": "http://zqxplanted.example/zqxplantedout@office.example?token=zqxplanted"}
+    ),
     "broken": _broken,
 }
 
@@ -153,7 +162,9 @@ def test_nothing_secret_or_private_is_written_down_whatever_fails(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in SECRETS.items():
-        monkeypatch.setattr(running, name, value)
+        for module in (vendors, running):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
     sandbox = Sandbox(pairs=1, poll=1.0)
     sandbox.pairs = [PAIR]
     tokens: set[str] = set()
@@ -183,7 +194,7 @@ def _play(sandbox: Sandbox, tokens: set[str]) -> None:
         _act(person, count)
         _knock(sandbox, count)
         if count % 10 == 0:
-            sandbox.open_platform.rename("user-1", f"Zqxrenamed {count}")
+            sandbox.open_platform.rename("user-1", f"Zqxplantedrenamed {count}")
         if count % 15 == 0:
             sandbox.microsoft.tokens.revoke()
             sandbox.dingtalk.revoke_tokens()
@@ -199,17 +210,17 @@ def _act(person: Person, count: int) -> None:
     """Mail comes, and something is done to what is there."""
     box = person.boxes["outlook" if count % 2 else "dingtalk"]
     letter = EmailMessage()
-    letter["From"], letter["To"] = f"Zqxsender <zqx{count}@supplier.example>", box.address
-    letter["Subject"], letter["Message-ID"] = f"zqxsubject {count} 密", f"<zqx.{count}@supplier.example>"
-    letter.set_content(f"zqxbody {count}\n")
-    letter.add_attachment(b"zqxattachment", maintype="application", subtype="pdf", filename="zqx.pdf")
+    letter["From"], letter["To"] = f"Zqxplantedsender <zqxplanted{count}@supplier.example>", box.address
+    letter["Subject"], letter["Message-ID"] = f"zqxplantedsubject {count} 密", f"<zqxplanted.{count}@supplier.example>"
+    letter.set_content(f"zqxplantedbody {count}\n")
+    letter.add_attachment(b"zqxplantedattachment", maintype="application", subtype="pdf", filename="zqxplanted.pdf")
     box.deliver(letter.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
     held = box.messages()[0].id
     acts: tuple[Callable[[], object], ...] = (
         lambda: box.set_read(held, True),
         lambda: box.set_flag(held, "flagged"),
         lambda: box.move(held, box.role("trash")),
-        lambda: box.make_folder(f"zqxfolder {count}"),
+        lambda: box.make_folder(f"zqxplantedfolder {count}"),
     )
     acts[count % len(acts)]()
 
@@ -217,14 +228,16 @@ def _act(person: Person, count: int) -> None:
 def _knock(sandbox: Sandbox, count: int) -> None:
     """Somebody tries the doors, with markers in everything."""
     url = sandbox.ready()["functions"]
-    path = ("graph/notifications", "dingtalk/callback", "health", "zqx")[count % 4]
-    body = json.dumps({"encrypt": "zqx", "value": [{"subscriptionId": "zqx", "clientState": "zqx"}]})
+    path = ("graph/notifications", "dingtalk/callback", "health", "zqxplanted")[count % 4]
+    body = json.dumps(
+        {"encrypt": "zqxplanted", "value": [{"subscriptionId": "zqxplanted", "clientState": "zqxplanted"}]}
+    )
     for method in ("POST", "GET"):
         requests.request(
             method,
-            f"{url}/api/{path}?signature=zqx&timestamp=1795532400&nonce=zqx&code=zqx",
+            f"{url}/api/{path}?signature=zqxplanted&timestamp=1795532400&nonce=zqxplanted&code=zqxplanted",
             data=body,
-            headers={"authorization": "Bearer zqx", "x-functions-key": "zqx"},
+            headers={"authorization": "Bearer zqxplanted", "x-functions-key": "zqxplanted"},
             timeout=10,
         )
 

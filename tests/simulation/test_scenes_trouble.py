@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -332,3 +333,24 @@ def test_after_a_restart_of_all_workers_everything_goes_on_where_it_was() -> Non
     assert scene.state("dingtalk", "b") == ("inbox", True, "none")
     assert scene.places("a") == {"outlook": ["trash"], "dingtalk": ["trash"]}
     assert scene.places("held") == {"outlook": ["inbox"], "dingtalk": ["inbox"]}
+
+
+def test_a_trouble_that_lasts_does_not_fill_the_queue() -> None:
+    scene = Scene()
+    scene.linked("outlook", "a")
+    scene.office.microsoft.app.roles.clear()
+    scene.office.microsoft.tokens.revoke()
+    scene.arrive("dingtalk", "new")
+    scene.run(900)
+    marks = [scene.runs()]
+    for _ in range(3):
+        scene.run(3600)
+        marks.append(scene.runs())
+    first, second, third = (after - before for before, after in itertools.pairwise(marks))
+    polls, ticks = 120, 360
+    assert 0 < first <= polls + ticks
+    assert max(second, third) <= 1.1 * first
+    scene.office.microsoft.app.roles |= {"Mail.ReadWrite", "MailboxSettings.Read", "User.Read.All"}
+    scene.office.microsoft.tokens.revoke()
+    scene.run(900)
+    assert len(scene.all("outlook", "new")) == 1
