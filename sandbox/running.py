@@ -195,8 +195,8 @@ class Sandbox:
                     "corp_id": CORP_ID,
                     "app_key": APP_KEY,
                     "app_secret": APP_SECRET,
-                    "callback_token": CALLBACK_TOKEN,
-                    "callback_aes_key": CALLBACK_KEY,
+                    "token": CALLBACK_TOKEN,
+                    "aes_key": CALLBACK_KEY,
                 },
             },
             "pairs": [
@@ -205,7 +205,6 @@ class Sandbox:
                     "outlook": pair.outlook,
                     "dingtalk": pair.dingtalk,
                     "union_id": pair.union_id,
-                    "user_id": pair.user_id,
                     "client_password": pair.client_password,
                 }
                 for pair in self.pairs

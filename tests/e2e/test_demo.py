@@ -70,12 +70,13 @@ def test_the_sandbox_says_where_everything_is_and_ends_with_ctrl_c(tmp_path: Pat
         facts = json.loads(ready.read_text("utf-8"))
         assert facts["graph"].endswith("/v1.0")
         assert not facts["alimail"].endswith("/v2")
-        assert (facts["dingtalk"], facts["dingtalk_oapi"], facts["apps"]["dingtalk"]) == (None, None, None)
+        assert set(facts["apps"]["dingtalk"]) == {"corp_id", "app_key", "app_secret", "token", "aes_key"}
         assert [set(pair) for pair in facts["pairs"]] == 3 * [
             {"name", "outlook", "dingtalk", "union_id", "client_password"}
         ]
         app = facts["apps"]["graph"]
         assert _folders(facts, app).status_code == 200
+        assert _user_id(facts) == "user-001"
         assert requests.post(f"{facts['functions']}/api/graph/notifications", data=b"{}", timeout=5).status_code == 202
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
@@ -97,6 +98,18 @@ def _folders(facts: dict[str, Any], app: dict[str, str]) -> requests.Response:
     user = facts["pairs"][0]["outlook"]
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     return requests.get(f"{facts['graph']}/users/{user}/mailFolders", headers=headers, timeout=5)
+
+
+def _user_id(facts: dict[str, Any]) -> str:
+    """Of the first pair's person, as anybody's client gets it from DingTalk's open platform."""
+    app = facts["apps"]["dingtalk"]
+    body = {"appKey": app["app_key"], "appSecret": app["app_secret"]}
+    token = requests.post(f"{facts['dingtalk']}/v1.0/oauth2/accessToken", json=body, timeout=5).json()["accessToken"]
+    url = f"{facts['dingtalk_oapi']}/topapi/user/getbyunionid"
+    answer = requests.post(
+        url, params={"access_token": token}, json={"unionid": facts["pairs"][0]["union_id"]}, timeout=5
+    )
+    return str(answer.json()["result"]["userid"])
 
 
 @pytest.mark.parametrize(
