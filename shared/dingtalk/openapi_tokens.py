@@ -64,7 +64,7 @@ class AppTokens:
         )
         status, answer = self._send(request)
         if status == 200 and answer.get("accessToken"):
-            return str(answer["accessToken"]), float(answer.get("expireIn") or 0.0)
+            return str(answer["accessToken"]), _seconds(answer.get("expireIn"))
         code = str(answer.get("code") or status)
         if status >= 500 or status == 429 or "Limit" in code or not answer:
             raise Unavailable(f"DingTalk gave no token (status {status})", code=code)
@@ -79,7 +79,7 @@ class AppTokens:
             if error.retryable:
                 raise error
             raise NotPermitted(f"DingTalk's old host gave no token: {ADVICE}", code=code_of(answer))
-        return str(answer["access_token"]), float(answer.get("expires_in") or 0.0)
+        return str(answer.get("access_token") or ""), _seconds(answer.get("expires_in"))
 
     def _send(self, request: HttpRequest) -> tuple[int, dict[str, Any]]:
         """Status and JSON object of the answer, {} for anything else."""
@@ -92,3 +92,8 @@ class AppTokens:
         except ValueError:
             answer = None
         return response.status, answer if isinstance(answer, dict) else {}
+
+
+def _seconds(life: object) -> float:
+    """0, so that it is asked for again each time, when it can't be read."""
+    return float(life) if isinstance(life, int | float) else 0.0

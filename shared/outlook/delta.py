@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from shared.outlook.transport import Answer, Graph, Part, failure, listed
 
 PAGE = "odata.maxpagesize=500"
 WHAT = "changes of a folder"
+OWN = "{own}"
+"""In a cursor, the mailbox's address, which Graph's links hold and no row may."""
 
 
 @dataclass(slots=True)
@@ -31,11 +34,14 @@ class Stream:
 class Delta:
     def __init__(self, graph: Graph, mailbox: str) -> None:
         self._graph, self._mailbox = graph, mailbox
+        self._own = mailbox.rpartition("/")[2]
+        spelled = self._own, self._own.replace("@", "%40")
+        self._spelled = re.compile("|".join(map(re.escape, spelled)), re.IGNORECASE)
 
     def part(self, folder: str, cursor: str | None) -> Part:
         """The first read of a round over one folder; without a cursor the whole of it is listed."""
         if cursor is not None:
-            return Part(cursor, PAGE)
+            return Part(cursor.replace(OWN, self._own), PAGE)
         return Part(f"{self._mailbox}/mailFolders/{folder}/messages/delta?$select={mapping.ROW_FIELDS}", PAGE)
 
     def changes(
@@ -68,7 +74,7 @@ class Delta:
             return self._graph.relative(next_link)
         if not page.get("@odata.deltaLink"):
             raise Unavailable(f"{WHAT}: Graph's answer leads nowhere", code="cut_short")
-        stream.cursor = self._graph.relative(page["@odata.deltaLink"])
+        stream.cursor = self._spelled.sub(OWN, self._graph.relative(page["@odata.deltaLink"]))
         return None
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -97,7 +98,14 @@ class Events:
         news = event.type in self.HANDLERS
         ops = [Op("put", SEEN + event.key, {"until": now + REMEMBERED}, "")]
         if news:
-            value = {"type": event.type, "users": list(event.users), "tries": 0, "due": now + LOST, "at": now}
+            value = {
+                "type": event.type,
+                "users": list(event.users),
+                "tries": 0,
+                "due": now + LOST,
+                "at": now,
+                "sent": now,
+            }
             ops.append(Op("put", NEWS + event.key, value))
         try:
             self._table.transact(PARTITION, ops)
@@ -109,9 +117,13 @@ class Events:
         return True
 
     def _again(self, key: str, now: float) -> None:
-        """The vendor sends it again: perhaps we fell over between noting and enqueueing."""
+        """It is sent again: perhaps we fell over between noting and enqueueing. Enqueued once in a while at most, and
+        only as long as nobody has acted upon it, so that nobody can fill the queue with it."""
         held = self._table.get(PARTITION, [NEWS + key]).get(NEWS + key)
-        if held is not None and not held.value["tries"] and now - held.value["at"] > REPEATED:
+        if held is None or held.value["tries"] or now - held.value["sent"] <= REPEATED:
+            return
+        with suppress(Conflict):
+            self._table.transact(PARTITION, [Op("put", NEWS + key, {**held.value, "sent": now}, held.etag)])
             self._enqueue(key)
 
     def doubt_clock(self, key: str, off: float) -> None:
@@ -217,7 +229,8 @@ class Events:
         for pair in (pairs[id] for id in ids if id in pairs):
             known = bool(pair.user_id)
             try:
-                self._keep(who.user(pair.user_id) if known else who.user_of_union(pair.union_id))
+                user = who.user(pair.user_id) if known else who.user_of_union(pair.union_id)
+                self._keep(user if user.union_id == pair.union_id else who.user_of_union(pair.union_id))
             except NotFound:
                 if known:
                     self._pause(pair)

@@ -72,7 +72,7 @@ def test_the_sandbox_says_where_everything_is_and_ends_with_ctrl_c(tmp_path: Pat
         assert not facts["alimail"].endswith("/v2")
         assert facts["dingtalk"].startswith("http://127.0.0.1:")
         assert set(facts["apps"]["dingtalk"]) == {
-            "corp_id", "app_key", "app_secret", "callback_token", "callback_aes_key",
+            "corp_id", "app_key", "app_secret", "token", "aes_key",
         }  # fmt: skip
         assert [set(pair) for pair in facts["pairs"]] == 3 * [
             {"name", "outlook", "dingtalk", "union_id", "user_id", "client_password"}

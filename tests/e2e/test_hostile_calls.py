@@ -21,7 +21,8 @@ import pytest
 
 from sandbox.dingtalk.callbacks_crypto import Sealer
 from sandbox.host import Host
-from sandbox.host.engine import best_engine
+from sandbox.host.converters import ConverterEngine
+from sandbox.host.engine import best_engine, has_runtime
 from sandbox.host.http import Routes
 from sandbox.host.invoker import Invoker
 from sandbox.web import Request, Response
@@ -102,10 +103,10 @@ def app(tmp_path: Path) -> Iterator[App]:
     use(None)
 
 
-@pytest.fixture
-def routes() -> Iterator[Routes]:
-    """The triggers, called by the worker library without a socket."""
-    engine = best_engine()
+@pytest.fixture(params=["converters", *(["runtime"] if has_runtime() else [])])
+def routes(request: pytest.FixtureRequest) -> Iterator[Routes]:
+    """The triggers, called by each worker library without a socket."""
+    engine = ConverterEngine() if request.param == "converters" else best_engine()
     functions = [f for f in engine.index(ROOT) if f.trigger["type"] == "httpTrigger"]
     invoker = Invoker(engine)
     yield Routes(functions, "api", invoker)

@@ -100,9 +100,9 @@ class Caller:
         return self.chance.choice([None, True, 7, -1, 1e308, "", self._text(), [], {}, [self._text()], {"a": [1]}])
 
     def _flipped(self, text: str) -> str:
-        """One character changed, dropped, doubled or put elsewhere."""
+        """One character changed (in more than its case), dropped or added, or all of them the other way round."""
         at = self.chance.randrange(len(text))
-        other = "A" if text[at] != "A" else "B"
+        other = "A" if text[at] not in "aA" else "B"
         ways = (
             text[:at] + other + text[at + 1 :],
             text[:at] + text[at + 1 :],

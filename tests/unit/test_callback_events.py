@@ -144,6 +144,21 @@ def test_a_process_that_dies_between_noting_and_enqueueing_loses_nothing(office:
     assert office.pair("pair-1").paused
 
 
+def test_an_event_sent_again_and_again_before_anybody_acted_does_not_fill_the_queue(office: Office) -> None:
+    for _ in range(600):
+        office.events.note(Event(KEY, "user_leave_org", ("u-1",)))
+        office.table.time += 0.1
+    assert len(office.queue.sent) <= 12
+
+
+def test_a_pair_that_was_given_another_person_gets_that_persons_user_id(office: Office) -> None:
+    office.pairs.update("pair-1", union_id="union-3")
+    office.people.users["u-3"] = User("u-3", "union-3", "Cai")
+    office.events.sweep(everybody=True)
+    office.run()
+    assert (office.pair("pair-1").user_id, office.pair("pair-1").name) == ("u-3", "Cai")
+
+
 def test_an_event_that_means_nothing_to_us_is_remembered_and_enqueues_nothing(office: Office) -> None:
     assert office.events.note(Event(KEY, "check_url"))
     assert not office.events.note(Event(KEY, "check_url"))

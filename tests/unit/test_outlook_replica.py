@@ -130,6 +130,16 @@ def test_a_round_goes_on_to_its_end_and_its_cursor_is_below_the_base() -> None:
     assert all("odata.maxpagesize=500" in r.headers["prefer"] for r in wire.requests)
 
 
+@pytest.mark.parametrize("spelled", ["ann@contoso.example", "Ann@Contoso.example", "ann%40contoso.example"])
+def test_a_cursor_does_not_hold_the_mailboxs_address_and_leads_there_all_the_same(spelled: str) -> None:
+    link = f"{BASE}/users('{spelled}')/mailFolders('F')/messages/delta?$deltatoken=x"
+    replica, wire = mail(answer(200, {"value": [], "@odata.deltaLink": link}), page(delta="2"))
+    (cursor,) = changes(replica).cursors.values()
+    assert "contoso" not in cursor.lower()
+    changes(replica, cursor)
+    assert wire.log[1] == "GET /users('ann@contoso.example')/mailFolders('F')/messages/delta"
+
+
 def test_the_last_of_several_rows_wins_and_an_id_shown_present_and_removed_stands_in_both() -> None:
     replica, _ = mail(page(message("A"), tombstone("B"), message("A", isRead=True), message("B"), delta="1"))
     found = changes(replica)
