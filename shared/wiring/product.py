@@ -31,9 +31,9 @@ class Product:
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Product:
-    """The product on `parts`, by default on this machine. Calls no vendor. WrongSettings or StoreUnavailable when the
-    state can't be used."""
-    parts = parts or Parts.embedded(settings)
+    """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
+    StoreUnavailable when the state can't be used."""
+    parts = parts or Parts.of(settings)
     pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
     service = Service(
         table=parts.table,

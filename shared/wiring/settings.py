@@ -20,6 +20,9 @@ from shared.wiring.world import is_loopback
 T = TypeVar("T")
 
 PREFIX = "TANDEM_"
+AZURE = ("table_url", "queue_url", "blob_url", "vault_url")
+"""Where state is on Azure: all of them, or none for state in a folder."""
+TOGETHER = ", or leave out all four of TANDEM_TABLE_URL, TANDEM_QUEUE_URL, TANDEM_BLOB_URL and TANDEM_VAULT_URL"
 SLOWEST = 40.0
 """Seconds that the largest message we carry may take on its way (3.9 MB at 100 kB/s)."""
 
@@ -82,6 +85,10 @@ class Settings(BaseModel):
     )
 
     state: Path = _setting("give a folder that this user may write to", Path(".tandem"))
+    table_url: Address | None = _setting("give the address of the storage account's tables" + TOGETHER, None)
+    queue_url: Address | None = _setting("give the address of the storage account's queues" + TOGETHER, None)
+    blob_url: Address | None = _setting("give the address of the storage account's blobs" + TOGETHER, None)
+    vault_url: Address | None = _setting("give the address of the key vault" + TOGETHER, None)
     poll_seconds: Seconds = _setting(
         "give the seconds between two looks at DingTalk, 0.1 to 3600", 30.0, ge=0.1, le=3600
     )
@@ -119,6 +126,17 @@ class Settings(BaseModel):
         plain = not value and not is_loopback(info.data.get("imap_host", "localhost"))
         return _unless(plain, "asks for plain IMAP to another machine", value)
 
+    @check(*AZURE)
+    @classmethod
+    def _is_encrypted(cls, value: str | None) -> str | None:
+        plain = bool(value and not value.startswith("https:"))
+        return _unless(plain, "is plain http, over which Azure's libraries send no token", value)
+
+    @property
+    def on_azure(self) -> bool:
+        """Whether state is on Azure, and not in the folder `state`."""
+        return self.table_url is not None
+
     @check("state")
     @classmethod
     def _from_home(cls, value: Path) -> Path:
@@ -141,15 +159,25 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     """The settings in `env`; a blank one counts as left out. WrongSettings names every wrong one, a line for each:
     `TANDEM_X: what is wrong; what to do`. No value is shown."""
     given = {name: value.strip() for name, value in env.items() if name.startswith(PREFIX) and value.strip()}
+    lines = _half_on_azure({name.removeprefix(PREFIX).lower() for name in given})
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(given)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-    lines = []
-    for one in found:
-        field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
-        lines.append(f"{PREFIX}{field.upper()}: {_wrong(one)}; {Settings.model_fields[field].description}")
-    raise WrongSettings("\n".join(lines))
+        for one in error.errors(include_url=False, include_input=False):
+            field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
+            lines.append(f"{PREFIX}{field.upper()}: {_wrong(one)}; {Settings.model_fields[field].description}")
+    if lines:
+        raise WrongSettings("\n".join(lines))
+    return settings
+
+
+def _half_on_azure(given: set[str]) -> list[str]:
+    """What is wrong with the choice between Azure and a folder, a line for each setting."""
+    if given.isdisjoint(AZURE):
+        return []
+    missing = [(name, f"is missing; {Settings.model_fields[name].description}") for name in AZURE if name not in given]
+    both = [("state", "is given beside addresses on Azure; leave it out")] if "state" in given else []
+    return [f"{PREFIX}{name.upper()}: {text}" for name, text in missing + both]
 
 
 _WRONG: dict[str, Callable[[Mapping[str, Any]], str]] = {

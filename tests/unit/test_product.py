@@ -121,7 +121,7 @@ def test_other_parts_get_a_key_too(settings: Settings, parts: Parts) -> None:
     assert deployment_key(parts.secrets, parts.random) == key
 
 
-@pytest.mark.parametrize("text", ["", "hush", "ab" * 31, "ab" * 33])
+@pytest.mark.parametrize("text", ["hush", "ab" * 31, "ab" * 33])
 def test_a_key_that_cannot_be_one_is_refused_and_kept(settings: Settings, parts: Parts, text: str) -> None:
     parts.secrets.set(KEY, text)
     with pytest.raises(WrongSettings, match="restore it") as caught:
