@@ -155,18 +155,18 @@ class QueueContract:
             assert all(0 <= time.time() - one.inserted < 60 for one in shown)
         assert self.one(queue, "work-poison", 2).dequeue_count == 1
 
-    def test_at_most_32_poisoned_messages_are_listed_and_each_can_be_replayed(self, queue: ReceivingQueue) -> None:
-        for number in range(40):
+    def test_at_most_32_poisoned_messages_are_listed_and_the_next_show_when_one_is_gone(
+        self, queue: ReceivingQueue
+    ) -> None:
+        for number in range(34):
             queue.send("work-poison", {"n": number})
-        replayed = 0
-        while shown := queue.poisoned("work"):
-            assert len(shown) <= 32
-            for one in shown:
-                queue.replay("work", one.id)
-                replayed += 1
-        taken = [json.loads(one.body)["n"] for _ in range(3) for one in queue.receive("work", 32, self.hold)]
-        assert (replayed, sorted(taken)) == (40, list(range(40)))
-        assert queue.depth("work-poison") == 0
+        shown = {one.id for one in queue.poisoned("work")}
+        assert len(shown) == 32
+        queue.replay("work", min(shown))
+        assert queue.depth("work-poison") == 33
+        after = {one.id for one in queue.poisoned("work")}
+        assert len(after) == 32
+        assert after - shown
 
     def test_a_message_is_replayed_once_and_the_others_stay(self, queue: ReceivingQueue) -> None:
         for number in range(3):

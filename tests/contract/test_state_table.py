@@ -66,10 +66,10 @@ class TableContract:
         assert table.transact("p", []) == {}
 
     def test_many_rows_are_read_at_once(self, table: Table) -> None:
-        for start in range(0, 1200, 100):
+        for start in range(0, 600, 100):
             table.transact("p", [Op("put", f"{number:04}", {"value": number}) for number in range(start, start + 100)])
-        assert len(table.get("p", [f"{number:04}" for number in range(1500)])) == 1200
-        assert list(values(table).values()) == list(range(1200))
+        assert len(table.get("p", [f"{number:04}" for number in range(700)])) == 600
+        assert list(values(table).values()) == list(range(600))
 
     def test_every_put_gives_another_etag(self, table: Table) -> None:
         etags = [put(table, "k"), put(table, "k"), put(table, "other")]
@@ -216,12 +216,12 @@ class TableContract:
         assert list(table.scan("p", "d", "b")) == []
         assert list(table.scan("p", "b", "b")) == []
 
-    @pytest.mark.parametrize("limit", [None, 1, 500, 501, 1000, 2000])
-    def test_a_long_scan_shows_each_row_once(self, table: Table, limit: int | None) -> None:
-        for start in range(0, 1000, 100):
-            table.transact("p", [Op("put", f"{number:04}", {}) for number in range(start, start + 100)])
-        shown = [entity.key for entity in table.scan("p", "", "~", limit)]
-        assert shown == [f"{number:04}" for number in range(1000)][:limit]
+    def test_a_long_scan_shows_each_row_once(self, table: Table) -> None:
+        keys = [f"{number:04}" for number in range(1100)]
+        for start in range(0, 1100, 100):
+            table.transact("p", [Op("put", key, {}) for key in keys[start : start + 100]])
+        for limit in (None, 1, 500, 501, 1000, 1001, 2000):
+            assert [entity.key for entity in table.scan("p", "", "~", limit)] == keys[:limit]
 
     def test_rows_may_be_written_during_a_scan(self, table: Table) -> None:
         table.transact("p", [Op("put", f"{number:02}", {}) for number in range(50)])
@@ -277,7 +277,7 @@ class TableContract:
         def work(number: int) -> None:
             table, done = another(), 0
             leases = Leases(table, "pair-1:mail", 60.0)
-            while done < 5:
+            while done < 3:
                 lease = leases.take(f"worker-{number}")
                 if lease is None:
                     refused.append(1)
@@ -297,11 +297,11 @@ class TableContract:
         rows = [f"worker-{entity.value['by']}" for entity in table.scan("pair-1:mail", "j:", "j;")]
         with capsys.disabled():
             print(
-                f"\n{type(table).__name__}: {len(rows)} of 40 commits kept, the lease was refused {len(refused)} times"
+                f"\n{type(table).__name__}: {len(rows)} of 24 commits kept, the lease was refused {len(refused)} times"
             )
         assert rows == holders
-        assert len(rows) == 40
-        assert table.get("pair-1:mail", ["lease"])["lease"].value["epoch"] == 40
+        assert len(rows) == 24
+        assert table.get("pair-1:mail", ["lease"])["lease"].value["epoch"] == 24
 
     def test_of_eight_who_insert_at_once_one_succeeds(self, another: Callable[[], Table]) -> None:
         tables, won = [another() for _ in range(8)], list[int]()
@@ -323,11 +323,11 @@ class TableContract:
         assert first > 1_700_000_000
 
 
-def race(*acts: Callable[[], None]) -> None:
+def race(*acts: Callable[[], object]) -> None:
     """Run them all at once, and fail if one does."""
     start, failed = threading.Barrier(len(acts)), list[Exception]()
 
-    def run(act: Callable[[], None]) -> None:
+    def run(act: Callable[[], object]) -> None:
         start.wait()
         try:
             act()
