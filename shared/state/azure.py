@@ -20,7 +20,7 @@ from shared.model.errors import StoreUnavailable
 
 CONNECTIONS = 32
 """Kept open to one store: as many as an instance has threads for messages."""
-CONNECT, ANSWER = 5.0, 20.0
+CONNECT, ANSWER = 5.0, 10.0
 """Seconds for a connection and for a silence within an answer."""
 READS: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.2, "retry_backoff_max": 5}
 """azure-core: repeats of what may be done twice."""

@@ -83,14 +83,18 @@ class AzureTable:
         found: list[str] = []
         where, start, coded = "PartitionKey ge @start", encode_key(prefix), encode_key(prefix)
         while True:
-            first = next((row for page in self._pages(where, {"start": start}, 1) for row in page), None)
+            pages = self._pages(where, {"start": start}, 1, ["PartitionKey"])
+            first = next((row for page in pages for row in page), None)
             if first is None or not first["PartitionKey"].startswith(coded):
                 return found
             where, start = "PartitionKey gt @start", first["PartitionKey"]
             found.append(decode_key(start))
 
-    def _pages(self, where: str, names: Mapping[str, str], size: int) -> Iterator[list[TableEntity]]:
-        pages = self._client.query_entities(where, parameters=dict(names), results_per_page=size).by_page()
+    def _pages(
+        self, where: str, names: Mapping[str, str], size: int, columns: list[str] | None = None
+    ) -> Iterator[list[TableEntity]]:
+        query = self._client.query_entities(where, parameters=dict(names), results_per_page=size, select=columns)
+        pages = query.by_page()
         while True:
             with translated("the tables", ROLE):
                 try:

@@ -6,7 +6,8 @@ name, with no more in it than until when the one who has it may take."""
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -54,7 +55,7 @@ class VaultSecrets:
 
     def set(self, name: str, value: str) -> None:
         check_secret_name(name), check_secret(value)
-        with translated("the vault", ROLE):
+        with _asked():
             try:
                 self._client.set_secret(name, value)
             except HttpResponseError as error:
@@ -81,14 +82,14 @@ class VaultSecrets:
 
     def delete(self, name: str) -> None:
         self._kept.pop(check_secret_name(name), None)
-        with translated("the vault", ROLE):
+        with _asked():
             try:
                 self._client.begin_delete_secret(name, _polling_interval=STEP).wait(WAIT)
             except ResourceNotFoundError:
                 return
 
     def _read(self, name: str) -> str | None:
-        with translated("the vault", ROLE):
+        with _asked():
             try:
                 value = self._client.get_secret(name).value
             except ResourceNotFoundError:
@@ -105,7 +106,7 @@ class VaultSecrets:
         """By the one who holds the claim: looked at once more, since one who was taken for dead may have been slow."""
         if (held := self._read(name)) is not None:
             return held
-        with translated("the vault", ROLE):
+        with _asked():
             try:
                 self._client.set_secret(name, value, retry_total=0)
             except HttpResponseError as error:
@@ -134,6 +135,15 @@ class VaultSecrets:
 
     def _keep(self, name: str, value: str) -> None:
         self._kept[name] = (time.monotonic() + KEPT, value)
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    with translated("the vault", ROLE):
+        try:
+            yield
+        except ValueError as error:  # azure-keyvault: the challenge's resource is of another domain
+            raise WrongSettings("the vault asks for a token of another domain: check TANDEM_VAULT_URL") from error
 
 
 def _inner(error: HttpResponseError) -> str:
