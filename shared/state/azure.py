@@ -5,6 +5,7 @@ Nothing here turns a check of TLS off: an address with a certificate of its own 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -38,6 +39,10 @@ ADVICE = {
     503: "it is busy: try again",
 }
 """What to do, by HTTP status."""
+
+
+for _noisy in ("azure.core", "azure.identity"):  # a dozen lines for each request at INFO, with the keys of rows
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 
 def transport() -> RequestsTransport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,15 @@ def test_the_parts_reach_all_stores_by_the_apps_managed_identity_alone(azure: Az
     for act in act_on_each(parts).values():
         act()
     assert azure.identity.asked == {"https://storage.azure.com": 1, "https://vault.azure.net": 1}
+
+
+def test_no_request_is_logged_with_what_it_names(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    parts.table.transact("p", [Op("put", "h:outlook:an-id", {})])
+    parts.table.get("p", ["h:outlook:an-id"])
+    for act in act_on_each(parts).values():
+        act()
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("store", STORES)
