@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from shared.cli import pairs, standing
+
 if TYPE_CHECKING:
     from sandbox.running import Sandbox
 
@@ -25,6 +27,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(pairs.app, name="pair")
+for command in (standing.status, standing.plan, standing.approve):
+    app.command()(command)
 
 INTERRUPTED = 130
 """Exit status of a demo that was not played to its end."""

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from sandbox.demo.meter import Meter
 from sandbox.demo.office import Person, furnish
-from sandbox.dingtalk import DingTalkMail, ImapServer
+from sandbox.dingtalk import DingTalkMail, DingTalkOpen, ImapServer, OpenServer
 from sandbox.host import Host
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
@@ -26,16 +26,19 @@ from shared.model.pairs import Pair
 from shared.model.words import SIDES
 from shared.ports.state import Op
 from shared.state.queue import SqliteQueue
+from shared.sync.calls import partition
 from shared.sync.rows import FOLDER, after
-from shared.sync.service import SCHEDULE, SUBSCRIPTIONS, partition
+from shared.sync.service import SCHEDULE, SUBSCRIPTIONS
 from shared.wiring.parts import Parts
-from shared.wiring.product import Product, build, use
+from shared.wiring.product import CALLBACK, Product, build, use
 from shared.wiring.replicas import password_name
 from shared.wiring.settings import load_settings
 
 APP = Path(__file__).resolve().parents[1]
 TENANT, CLIENT, SECRET = "0f8f0c1e-5a57-4a0b-9d7e-3a1c5f0e7d10", "3b2f6d44-91c8-4c53-8a52-6f1de9a4b7c2", "sandbox-graph"
 ALI_CLIENT, ALI_SECRET = "sandbox-alimail-app", "sandbox-alimail"
+CORP_ID, APP_KEY, APP_SECRET = "dingsandboxcorp", "dingsandboxapp", "sandbox-dingtalk"
+CALLBACK_TOKEN, CALLBACK_KEY = "sandboxtoken", "sandboxsandboxsandboxsandboxsandboxsandbox1"
 NAMES = ("Chan Man 陳敏", "Wong Kit 黃傑", "Lau Ying 劉瑩", "Ho Ming 何明")
 EVERY_SECOND = "* * * * * *"
 HOLD = 3.0
@@ -54,6 +57,7 @@ class SandboxPair:
     outlook: str
     dingtalk: str
     union_id: str
+    user_id: str
     client_password: str
 
 
@@ -93,6 +97,7 @@ class Sandbox:
         self._host.start()
         self._stack.callback(self._host.stop)
         self._queue.wake = self._host.wake
+        self._open.configure(self._host.url + CALLBACK, CALLBACK_TOKEN, CALLBACK_KEY)
         _wait(self._has_looked, FIRST_LOOK)
 
     def _start_vendors(self) -> None:
@@ -101,6 +106,11 @@ class Sandbox:
             clock=time.time, random=chance, tenant_id=TENANT, client_id=CLIENT, client_secret=SECRET
         )
         self.dingtalk = DingTalkMail(clock=time.time, random=chance, client_id=ALI_CLIENT, client_secret=ALI_SECRET)
+        self.open_platform = DingTalkOpen(
+            clock=time.time, random=chance, corp_id=CORP_ID, app_key=APP_KEY, app_secret=APP_SECRET
+        )
+        self._open = OpenServer(self.open_platform)
+        self._stack.callback(self._open.close)
         self.meter = Meter(self.microsoft, self.dingtalk, self.microsoft.part_counts)
         self._tap = Tap(self.dingtalk)
         self._graph = MicrosoftServer(self.microsoft)
@@ -116,6 +126,7 @@ class Sandbox:
                 pair.outlook, display_name=pair.name, language=("zh-TW", "en")[number % 2]
             )
             dingtalk = self.dingtalk.add_mailbox(pair.dingtalk, client_password=pair.client_password)
+            self.open_platform.hire(pair.user_id, pair.union_id, pair.name)
             person = Person(pair.name, {"outlook": outlook, "dingtalk": dingtalk})
             furnish(person)
             self.people.append(person)
@@ -147,13 +158,20 @@ class Sandbox:
             "TANDEM_GRAPH_CLIENT_SECRET": SECRET,
             "TANDEM_ALIMAIL_CLIENT_ID": ALI_CLIENT,
             "TANDEM_ALIMAIL_CLIENT_SECRET": ALI_SECRET,
+            "TANDEM_DINGTALK_URL": self._open.api_url,
+            "TANDEM_DINGTALK_OAPI_URL": self._open.oapi_url,
+            "TANDEM_DINGTALK_CORP_ID": CORP_ID,
+            "TANDEM_DINGTALK_APP_KEY": APP_KEY,
+            "TANDEM_DINGTALK_APP_SECRET": APP_SECRET,
+            "TANDEM_DINGTALK_TOKEN": CALLBACK_TOKEN,
+            "TANDEM_DINGTALK_AES_KEY": CALLBACK_KEY,
         }
 
     def _has_looked(self) -> bool:
         """Every pair has its subscription, both trees of folders and a position in each folder."""
         table, pairs = self._product.table, self._product.pairs.list()
         subscribed = table.get(SUBSCRIPTIONS, [f"pair:{pair.id}" for pair in pairs])
-        return len(subscribed) == len(pairs) and all(self._knows(partition(pair)) for pair in pairs)
+        return len(subscribed) == len(pairs) and all(self._knows(partition(pair.id)) for pair in pairs)
 
     def _knows(self, name: str) -> bool:
         rows = {side: list(self._product.table.scan(name, f"c:{side}:", after(f"c:{side}:"))) for side in SIDES}
@@ -167,14 +185,20 @@ class Sandbox:
             "graph": self._graph.graph_url,
             "login": self._graph.url,
             "alimail": self._alimail.url,
-            "dingtalk": None,
-            "dingtalk_oapi": None,
+            "dingtalk": self._open.api_url,
+            "dingtalk_oapi": self._open.oapi_url,
             "functions": self._host.url,
             "imap": {"host": self._imap.host, "port": self._imap.port, "tls": False},
             "apps": {
                 "graph": {"tenant_id": TENANT, "client_id": CLIENT, "client_secret": SECRET},
                 "alimail": {"client_id": ALI_CLIENT, "client_secret": ALI_SECRET},
-                "dingtalk": None,
+                "dingtalk": {
+                    "corp_id": CORP_ID,
+                    "app_key": APP_KEY,
+                    "app_secret": APP_SECRET,
+                    "callback_token": CALLBACK_TOKEN,
+                    "callback_aes_key": CALLBACK_KEY,
+                },
             },
             "pairs": [
                 {
@@ -182,6 +206,7 @@ class Sandbox:
                     "outlook": pair.outlook,
                     "dingtalk": pair.dingtalk,
                     "union_id": pair.union_id,
+                    "user_id": pair.user_id,
                     "client_password": pair.client_password,
                 }
                 for pair in self.pairs
@@ -231,6 +256,7 @@ def _pair(number: int) -> SandboxPair:
         f"{local}@office.example",
         f"{local}@factory.example",
         f"union-{number:03d}",
+        f"user-{number:03d}",
         f"client-password-{number:03d}",
     )
 

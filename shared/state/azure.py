@@ -5,7 +5,6 @@ Nothing here turns a check of TLS off: an address with a certificate of its own 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -41,16 +40,12 @@ ADVICE = {
 """What to do, by HTTP status."""
 
 
-for _noisy in ("azure.core", "azure.identity"):  # a dozen lines for each request at INFO, with the keys of rows
-    logging.getLogger(_noisy).setLevel(logging.WARNING)
-
-
 def transport() -> RequestsTransport:
     """Connections for many threads. azure-core's own keeps ten."""
     session = requests.Session()
     never = Retry(total=False, redirect=False, raise_on_status=False)  # azure-core repeats
     session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=never))
-    return RequestsTransport(session=session, session_owner=False, connection_timeout=CONNECT, read_timeout=ANSWER)
+    return RequestsTransport(session=session, connection_timeout=CONNECT, read_timeout=ANSWER)
 
 
 @contextmanager

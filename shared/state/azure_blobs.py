@@ -46,6 +46,10 @@ class AzureBlobs:
             except ResourceNotFoundError:
                 return
 
+    def close(self) -> None:
+        """End the connections that are kept."""
+        self._container.close()
+
     def _blob(self, name: str) -> BlobClient:
         return self._container.get_blob_client("/".join(check_blob_name(name)))
 

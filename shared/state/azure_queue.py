@@ -86,6 +86,10 @@ class AzureQueue:
             raise Conflict(f"message {id} of queue {source} is held by somebody else, or is gone")
         self._move(source, queue, wanted[0])
 
+    def close(self) -> None:
+        """End the connections that are kept."""
+        self._service.close()
+
     def _move(self, source: str, target: str, received: Received) -> None:
         held = self._hide(source, received, SEARCH)
         self._put(target, received.body, 0.0)

@@ -142,6 +142,11 @@ class AzureTable:
                 raise
         return self._submit(ops, writes)
 
+    def close(self) -> None:
+        """End the connections that are kept."""
+        self._threads.shutdown()
+        self._client.close()
+
     def now(self) -> float:
         if not self._clock.known:
             self.get("now", ["now"])

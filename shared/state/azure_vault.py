@@ -88,6 +88,10 @@ class VaultSecrets:
             except ResourceNotFoundError:
                 return
 
+    def close(self) -> None:
+        """End the connections that are kept."""
+        self._client.close()
+
     def _read(self, name: str) -> str | None:
         with _asked():
             try:

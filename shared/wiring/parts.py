@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,7 +32,8 @@ WIDTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`tokens`: access to Graph, made from the settings where it is None."""
+    """`tokens`: access to Graph, made from the settings where it is None. `close` ends the connections that are
+    kept."""
 
     table: Table
     queue: WorkQueue
@@ -43,6 +45,7 @@ class Parts:
     transport: Transport
     streams: MailStreams
     tokens: Tokens | None = None
+    close: Callable[[], None] = lambda: None
 
     @classmethod
     def of(cls, settings: Settings) -> Parts:
@@ -74,15 +77,21 @@ class Parts:
         vault = str(settings.vault_url)
         table = AzureTable(str(settings.table_url), signed_in)
         own_domain = not is_loopback(urlsplit(vault).hostname or "")  # a stand-in on this machine has none
-        return cls._with(
-            table,
-            AzureQueue(str(settings.queue_url), signed_in),
-            AzureBlobs(str(settings.blob_url), signed_in),
-            VaultSecrets(vault, signed_in, table, verify_challenge_resource=own_domain),
-        )
+        queue = AzureQueue(str(settings.queue_url), signed_in)
+        blobs = AzureBlobs(str(settings.blob_url), signed_in)
+        secrets = VaultSecrets(vault, signed_in, table, verify_challenge_resource=own_domain)
+        return cls._with(table, queue, blobs, secrets, table.close, queue.close, blobs.close, secrets.close)
 
     @classmethod
-    def _with(cls, table: Table, queue: ReceivingQueue, blobs: Blobs, secrets: Secrets) -> Parts:
+    def _with(
+        cls, table: Table, queue: ReceivingQueue, blobs: Blobs, secrets: Secrets, *closing: Callable[[], None]
+    ) -> Parts:
+        transport = RequestsTransport()
+
+        def close() -> None:
+            for each in (transport.close, *closing):
+                each()
+
         return cls(
             table=table,
             queue=queue,
@@ -91,6 +100,7 @@ class Parts:
             clock=SystemClock(),
             random=SystemRandom(),
             executor=ThreadExecutor(WIDTH),
-            transport=RequestsTransport(),
+            transport=transport,
             streams=SocketMailStreams(),
+            close=close,
         )

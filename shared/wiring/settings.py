@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic import field_validator as check
 
+from shared.dingtalk.callback import aes_key
 from shared.model.errors import WrongSettings
 from shared.wiring.world import is_loopback
 
@@ -23,6 +24,7 @@ PREFIX = "TANDEM_"
 AZURE = ("table_url", "queue_url", "blob_url", "vault_url")
 """Where state is on Azure: all of them, or none for state in a folder."""
 TOGETHER = ", or leave out all four of TANDEM_TABLE_URL, TANDEM_QUEUE_URL, TANDEM_BLOB_URL and TANDEM_VAULT_URL"
+DINGTALK_APP = ("dingtalk_corp_id", "dingtalk_app_key", "dingtalk_app_secret", "dingtalk_token", "dingtalk_aes_key")
 SLOWEST = 40.0
 """Seconds that the largest message we carry may take on its way (3.9 MB at 100 kB/s)."""
 
@@ -75,6 +77,19 @@ class Settings(BaseModel):
         "give Alimail's address without a path, such as https://alimail-cn.aliyuncs.com",
         "https://alimail-cn.aliyuncs.com",
     )
+    # DingTalk's open platform and its callback: all five, or none.
+    dingtalk_corp_id: str | None = _setting("set it to the organisation's CorpId, or leave out all of the app", None)
+    dingtalk_app_key: str | None = _setting("set it to the app's AppKey, or leave out all of the app", None)
+    dingtalk_app_secret: SecretStr | None = _setting("set it to the app's AppSecret, or leave out all of the app", None)
+    dingtalk_token: SecretStr | None = _setting("set it to the callback's token, or leave out all of the app", None)
+    dingtalk_aes_key: SecretStr | None = _setting("set it to the callback's aes_key, or leave out all of the app", None)
+    dingtalk_url: Address = _setting(
+        "give DingTalk's address without a path, such as https://api.dingtalk.com", "https://api.dingtalk.com"
+    )
+    dingtalk_oapi_url: Address = _setting(
+        "give the address of DingTalk's old API without a path, such as https://oapi.dingtalk.com",
+        "https://oapi.dingtalk.com",
+    )
     imap_host: str = _setting(
         "give the name of the IMAP server alone, such as imap.qiye.aliyun.com", "imap.qiye.aliyun.com"
     )
@@ -110,7 +125,14 @@ class Settings(BaseModel):
     def _has_version(cls, value: str) -> str:
         return _unless(not urlsplit(value).path, "has no version", value)
 
-    @check("login_url", "alimail_url", "public_url")
+    @check("dingtalk_aes_key")
+    @classmethod
+    def _is_aes_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            aes_key(value.get_secret_value())
+        return value
+
+    @check("login_url", "alimail_url", "public_url", "dingtalk_url", "dingtalk_oapi_url")
     @classmethod
     def _has_no_path(cls, value: str | None) -> str | None:
         return _unless(bool(value and urlsplit(value).path), "has a path", value)
@@ -159,25 +181,36 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     """The settings in `env`; a blank one counts as left out. WrongSettings names every wrong one, a line for each:
     `TANDEM_X: what is wrong; what to do`. No value is shown."""
     given = {name: value.strip() for name, value in env.items() if name.startswith(PREFIX) and value.strip()}
-    lines = _half_on_azure({name.removeprefix(PREFIX).lower() for name in given})
+    lines, found = _half_an_app(given) + _half_on_azure(given), []
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        for one in error.errors(include_url=False, include_input=False):
-            field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
-            lines.append(f"{PREFIX}{field.upper()}: {_wrong(one)}; {Settings.model_fields[field].description}")
-    if lines:
-        raise WrongSettings("\n".join(lines))
-    return settings
+        found = error.errors(include_url=False, include_input=False)
+    if not found and not lines:
+        return settings
+    for one in found:
+        field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
+        lines.append(f"{PREFIX}{field.upper()}: {_wrong(one)}; {Settings.model_fields[field].description}")
+    raise WrongSettings("\n".join(lines))
 
 
-def _half_on_azure(given: set[str]) -> list[str]:
+def _half_on_azure(given: Mapping[str, str]) -> list[str]:
     """What is wrong with the choice between Azure and a folder, a line for each setting."""
-    if given.isdisjoint(AZURE):
+    missing = [name for name in AZURE if PREFIX + name.upper() not in given]
+    if len(missing) == len(AZURE):
         return []
-    missing = [(name, f"is missing; {Settings.model_fields[name].description}") for name in AZURE if name not in given]
-    both = [("state", "is given beside addresses on Azure; leave it out")] if "state" in given else []
-    return [f"{PREFIX}{name.upper()}: {text}" for name, text in missing + both]
+    lines = [f"{PREFIX}{name.upper()}: is missing; {Settings.model_fields[name].description}" for name in missing]
+    folder = PREFIX + "STATE"
+    return lines + [f"{folder}: is given beside addresses on Azure; leave it out"] * (folder in given)
+
+
+def _half_an_app(given: Mapping[str, str]) -> list[str]:
+    """A line for each setting of DingTalk's app that is missing although others are there."""
+    missing = [name for name in DINGTALK_APP if PREFIX + name.upper() not in given]
+    if len(missing) == len(DINGTALK_APP):
+        return []
+    why = "is missing although other settings of DingTalk's app are given"
+    return [f"{PREFIX}{name.upper()}: {why}; {Settings.model_fields[name].description}" for name in missing]
 
 
 _WRONG: dict[str, Callable[[Mapping[str, Any]], str]] = {

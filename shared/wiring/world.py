@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import logging
 import secrets
 import socket
 import ssl
@@ -87,6 +88,13 @@ def _outcome(call: Callable[[], T]) -> T | Exception:
         return error
 
 
+def hush() -> None:
+    """Keep the libraries' own logs of requests out of ours, whatever level is asked for: their lines hold addresses,
+    and those of old APIs hold secrets."""
+    for name in ("urllib3", "msal", "imapclient", "azure.core", "azure.identity"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 class RequestsTransport:
     """HTTP by requests; connections are kept. A request that isn't answered wholly within its timeout has failed.
 
@@ -116,6 +124,11 @@ class RequestsTransport:
             raise TransportError(f"no complete answer: {type(error).__name__}") from None  # its text holds the URL
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, body)
+
+    def close(self) -> None:
+        """End the connections that are kept."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()

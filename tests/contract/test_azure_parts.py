@@ -59,8 +59,11 @@ def test_the_parts_reach_all_stores_by_the_apps_managed_identity_alone(azure: Az
     assert azure.identity.asked == {"https://storage.azure.com": 1, "https://vault.azure.net": 1}
 
 
-def test_no_request_is_logged_with_what_it_names(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_request_is_logged_with_what_it_names(
+    azure: AzureServices, parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
+    build(load_settings(environment(azure.environment)), parts)
     parts.table.transact("p", [Op("put", "h:outlook:an-id", {})])
     parts.table.get("p", ["h:outlook:an-id"])
     for act in act_on_each(parts).values():
@@ -117,6 +120,8 @@ def test_the_product_starts_and_ticks_on_azure_alone(azure: AzureServices, crede
     assert {"poll": [pair.id]} in asked
     assert len(azure.vault.versions("deployment-key")) == 1
     first.pairs.remove(pair.id)
+    for product in (first, second):
+        product.close()
 
 
 @pytest.mark.parametrize("side", ["outlook", "dingtalk"])
