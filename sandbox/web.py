@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -70,12 +71,14 @@ class Vendor(Protocol):
 
 
 class Server:
-    """A vendor behind a loopback HTTP/1.1 server; `url` has no trailing slash."""
+    """A vendor behind a loopback HTTP/1.1 server, over TLS where `tls` is given; `url` has no trailing slash."""
 
-    def __init__(self, vendor: Vendor, port: int = 0) -> None:
+    def __init__(self, vendor: Vendor, port: int = 0, *, tls: SSLContext | None = None) -> None:
         self._httpd = _Httpd(("127.0.0.1", port), _handler(vendor))
+        if tls:  # the handshake is left to the connection's own thread
+            self._httpd.socket = tls.wrap_socket(self._httpd.socket, server_side=True, do_handshake_on_connect=False)
         self.port: int = self._httpd.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 

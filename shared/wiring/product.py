@@ -57,10 +57,10 @@ class Product:
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Product:
-    """The product on `parts`, by default on this machine. Calls no vendor. WrongSettings or StoreUnavailable when the
-    state can't be used."""
+    """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
+    StoreUnavailable when the state can't be used."""
     hush()
-    parts = parts or Parts.embedded(settings)
+    parts = parts or Parts.of(settings)
     pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
     platform = open_platform(settings, parts, pairs)
     key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)

@@ -21,6 +21,7 @@ from shared.model.errors import WrongSettings
 from shared.wiring.fields import PREFIX, Address, Certificate, Group, Name, Root, Seconds, setting, unless, wrong
 from shared.wiring.world import is_loopback
 
+TOGETHER = ", or leave out all four of TANDEM_TABLE_URL, TANDEM_QUEUE_URL, TANDEM_BLOB_URL and TANDEM_VAULT_URL"
 SLOWEST = 40.0
 """Seconds that the largest message we carry may take on its way (3.9 MB at 100 kB/s)."""
 
@@ -137,6 +138,21 @@ class App(Group):
         "give the address at which Microsoft reaches this app, without a path, or leave it out to go without push", None
     )
     state: Path = setting("give a folder that this user may write to", Path(".tandem"))
+    table_url: Address | None = setting("give the address of the storage account's tables" + TOGETHER, None)
+    queue_url: Address | None = setting("give the address of the storage account's queues" + TOGETHER, None)
+    blob_url: Address | None = setting("give the address of the storage account's blobs" + TOGETHER, None)
+    vault_url: Address | None = setting("give the address of the key vault" + TOGETHER, None)
+
+    @check("table_url", "queue_url", "blob_url", "vault_url")
+    @classmethod
+    def _is_encrypted(cls, value: str | None) -> str | None:
+        plain = bool(value and not value.startswith("https:"))
+        return unless(plain, "is plain http, over which Azure's libraries send no token", value)
+
+    @property
+    def on_azure(self) -> bool:
+        """Whether state is on Azure, and not in the folder `state`."""
+        return self.table_url is not None
 
     @check("state")
     @classmethod
@@ -183,7 +199,11 @@ class Settings(Times, App, DingTalkApp, DingTalkMail, Graph):
 EXACTLY_ONE = (("TANDEM_GRAPH_CLIENT_SECRET", "TANDEM_GRAPH_CERTIFICATE", "TANDEM_GRAPH_FEDERATED"),)
 """Settings of which one and only one is given."""
 CALLBACK = ("CORP_ID", "APP_KEY", "APP_SECRET", "TOKEN", "AES_KEY")
-ALL_OR_NONE = {"DingTalk's app": tuple(f"{PREFIX}DINGTALK_{name}" for name in CALLBACK)}
+AZURE = tuple(f"{PREFIX}{name}_URL" for name in ("TABLE", "QUEUE", "BLOB", "VAULT"))
+ALL_OR_NONE = {
+    "DingTalk's app": tuple(f"{PREFIX}DINGTALK_{name}" for name in CALLBACK),
+    "state on Azure": AZURE,
+}
 """Settings that only work together, by what they are of."""
 HOST = {"TANDEM_TICK_SCHEDULE": "set it to how often to see what is due: NCRONTAB with seconds, in UTC"}
 """Settings that the Functions host reads and checks, because a binding names them."""
@@ -194,7 +214,7 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     """The settings in `env`; a blank one counts as left out. WrongSettings names every wrong one, a line for each:
     `TANDEM_X: what is wrong; what to do`. No value is shown."""
     given = {name: value.strip() for name, value in env.items() if name.startswith(PREFIX) and value.strip()}
-    lines = [*_unknown(given), *_not_one(given), *_not_all(given)]
+    lines = [*_unknown(given), *_not_one(given), *_not_all(given), *_both_states(given)]
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
@@ -237,3 +257,8 @@ def _not_all(given: Mapping[str, str]) -> Iterator[str]:
             why = f"is missing although other settings of {what} are given"
             for name in missing:
                 yield f"{name}: {why}; {Settings.model_fields[name.removeprefix(PREFIX).lower()].description}"
+
+
+def _both_states(given: Mapping[str, str]) -> Iterator[str]:
+    if f"{PREFIX}STATE" in given and any(name in given for name in AZURE):
+        yield f"{PREFIX}STATE: is given beside addresses on Azure; leave it out"

@@ -41,9 +41,9 @@ MARKER = "zqxplanted"
 FAULTS = 0.12
 PLAYED = 25.0
 PAIR = SandboxPair(
-    "Zqxplantedname 密",
+    "Zqxplanted 密",
     "zqxplantedout@office.example",
-    "zqxplantedding@factory.example",
+    "zqxplanteding@factory.example",
     "union-1",
     "user-1",
     "zqxplanted-client-password",

@@ -123,7 +123,7 @@ def test_other_parts_get_a_key_too(settings: Settings, parts: Parts) -> None:
     assert deployment_key(parts.secrets, parts.random) == key
 
 
-@pytest.mark.parametrize("text", ["", "hush", "ab" * 31, "ab" * 33])
+@pytest.mark.parametrize("text", ["hush", "ab" * 31, "ab" * 33])
 def test_a_key_that_cannot_be_one_is_refused_and_kept(settings: Settings, parts: Parts, text: str) -> None:
     parts.secrets.set(KEY, text)
     with pytest.raises(WrongSettings, match="restore it") as caught:
@@ -192,7 +192,9 @@ def test_what_is_slow_to_import_waits_until_it_is_used() -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
     assert "requests" in loaded
-    assert loaded.isdisjoint({"msal", "pydantic_settings", "typer", "rich", "azure.functions"})
+    assert loaded.isdisjoint(
+        {"msal", "pydantic_settings", "typer", "rich", "azure.functions", "azure.identity", "azure.core"}
+    )
 
 
 # ---- DingTalk's open platform, and what failed for good

@@ -58,6 +58,10 @@ def test_what_is_left_out_has_its_default() -> None:
         "imap_tls": True,
         "public_url": None,
         "state": Path(".tandem"),
+        "table_url": None,
+        "queue_url": None,
+        "blob_url": None,
+        "vault_url": None,
         "poll_seconds": 30.0,
         "twin_hold_seconds": 120.0,
         "request_timeout": 30.0,
@@ -225,6 +229,46 @@ def test_a_lease_outlives_the_longest_request() -> None:
     assert set(complaints({**NEEDED, "TANDEM_LEASE_SECONDS": "144"})) == {"TANDEM_LEASE_SECONDS"}
     assert set(complaints({**NEEDED, "TANDEM_REQUEST_TIMEOUT": "200"})) == {"TANDEM_LEASE_SECONDS"}
     assert loaded(TANDEM_GRACE_SECONDS="0", TANDEM_LEASE_SECONDS="70").lease_seconds == 70
+
+
+AZURE = {
+    "TANDEM_TABLE_URL": "https://tandem.table.core.windows.net",
+    "TANDEM_QUEUE_URL": "https://tandem.queue.core.windows.net/",
+    "TANDEM_BLOB_URL": "https://127.0.0.1:10000/devstoreaccount1",
+    "TANDEM_VAULT_URL": "https://tandem.vault.azure.net",
+}
+
+
+def test_state_is_on_azure_when_all_four_addresses_are_given() -> None:
+    settings = loaded(**AZURE)
+    assert settings.on_azure
+    assert settings.queue_url == "https://tandem.queue.core.windows.net"
+    assert settings.blob_url == "https://127.0.0.1:10000/devstoreaccount1"
+    assert not loaded().on_azure
+
+
+@pytest.mark.parametrize("name", AZURE)
+def test_a_part_of_the_addresses_on_azure_is_not_enough(name: str) -> None:
+    said = complaints({**NEEDED, name: AZURE[name]})
+    assert set(said) == set(AZURE) - {name}
+    assert all("state on Azure are given; give the address of the " in text for text in said.values())
+    assert all("or leave out all four" in text for text in said.values())
+    assert set(complaints({**NEEDED, **AZURE, name: " "})) == {name}
+
+
+def test_state_is_on_azure_or_in_a_folder() -> None:
+    said = complaints({**NEEDED, **AZURE, "TANDEM_STATE": "/srv/tandem"})
+    assert said == {"TANDEM_STATE": "is given beside addresses on Azure; leave it out"}
+
+
+@pytest.mark.parametrize("name", AZURE)
+@pytest.mark.parametrize(
+    "value", ["http://127.0.0.1:10000/devstoreaccount1", "http://tandem.example", "tandem", "https://"]
+)
+def test_an_address_on_azure_is_encrypted(name: str, value: str) -> None:
+    said = complaints({**NEEDED, **AZURE, name: value})
+    assert set(said) == {name}
+    assert "give the address of the" in said[name]
 
 
 APP = {
