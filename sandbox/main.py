@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from sandbox.console import check_writable, guarded, make_console, write_ready
+from shared.cli import pairs, standing
 
 if TYPE_CHECKING:
     from sandbox.vendors import Vendors
@@ -21,6 +22,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(pairs.app, name="pair")
+for command in (standing.status, standing.plan, standing.approve):
+    app.command()(command)
 
 INTERRUPTED = 130
 """Exit status of a demo that was not played to its end."""

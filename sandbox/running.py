@@ -18,8 +18,9 @@ from shared.model.pairs import Pair
 from shared.model.words import SIDES
 from shared.ports.state import Op
 from shared.state.queue import SqliteQueue
+from shared.sync.calls import partition
 from shared.sync.rows import FOLDER, after
-from shared.sync.service import SCHEDULE, SUBSCRIPTIONS, partition
+from shared.sync.service import SCHEDULE, SUBSCRIPTIONS
 from shared.wiring.parts import Parts
 from shared.wiring.product import Product, build, use
 from shared.wiring.replicas import password_name
@@ -81,7 +82,7 @@ class Sandbox(Vendors):
         """Every pair has its subscription, both trees of folders and a position in each folder."""
         table, pairs = self._product.table, self._product.pairs.list()
         subscribed = table.get(SUBSCRIPTIONS, [f"pair:{pair.id}" for pair in pairs])
-        return len(subscribed) == len(pairs) and all(self._knows(partition(pair)) for pair in pairs)
+        return len(subscribed) == len(pairs) and all(self._knows(partition(pair.id)) for pair in pairs)
 
     def _knows(self, name: str) -> bool:
         rows = {side: list(self._product.table.scan(name, f"c:{side}:", after(f"c:{side}:"))) for side in SIDES}

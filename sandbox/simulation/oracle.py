@@ -35,6 +35,7 @@ class Group:
     never: set[str] = field(default_factory=set)
     edits: list[Edit] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
 
 
 class Oracle:
@@ -65,25 +66,29 @@ class Oracle:
         for edit in group.edits:
             if edit.field == field and (edit.side == side or edit.value == old):
                 edit.superseded = True
-        group.edits.append(Edit(side, field, value, self._now(), superseded=self._is_no_change(item, field, value)))
+        group.edits.append(
+            Edit(side, field, value, self._now(), superseded=self._is_no_change(group, item, field, value))
+        )
         group.trashed += value == "trash"
         if value == "trash" and not any(i.message_id == item.message_id for i in self._boxes[other(side)].messages()):
             group.never.add(other(side))
         group.history.append(f"{self._now():.1f} {side} {field}: {old} -> {value}")
 
-    def _is_no_change(self, item: Stored, field: str, value: Any) -> bool:
+    def _is_no_change(self, group: Group, item: Stored, field: str, value: Any) -> bool:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
         same goes for the state in which a message was delivered, while nothing links it yet."""
-        rows, agreed = self._rows(), list[Mapping[str, Any]]()
-        ids = {i.id for box in self._boxes.values() for i in box.messages() if i.message_id == item.message_id}
-        for key, row in rows.items():
-            if key.startswith("l:") and ids & {row["outlook"]["id"], row["dingtalk"]["id"]}:
-                agreed.append(row["base"])
-            elif key.startswith("i:") and row["kind"] == "create" and row["source"] in ids:
-                agreed.append(row["state"])
+        rows, ids = self._rows(), group.ids
+        for side, box in self._boxes.items():
+            same = [i for i in box.messages() if i.message_id == item.message_id]
+            ids |= {i.id for i in same if self._group(side, i) is group}
+        links = [row for key, row in rows.items() if key.startswith("l:")]
+        agreed = [row["base"] for row in links if ids & {row["outlook"]["id"], row["dingtalk"]["id"]}]
+        if not agreed:
+            opened = [row for key, row in rows.items() if key.startswith("i:") and row["kind"] == "create"]
+            agreed = [row["state"] for row in opened if row["source"] in ids]
+            agreed.append({"read": False, "flag": "none", "folder": "inbox"})
         names = self._names(rows)
-        values = [names.get(base[field]) or base[field] if field == "folder" else base[field] for base in agreed]
-        return value in (values or [{"read": False, "flag": "none", "folder": "inbox"}[field]])
+        return value in [names.get(base[field]) or base[field] if field == "folder" else base[field] for base in agreed]
 
     def _names(self, rows: Rows) -> dict[str, str]:
         """Folders' keys by the names that people know."""

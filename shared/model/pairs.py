@@ -21,6 +21,10 @@ class Pair:
     outlook_aliases: tuple[str, ...] = ()
     dingtalk_aliases: tuple[str, ...] = ()
     paused: bool = False
+    exclude_folders: tuple[str, ...] = ()
+
+    def address(self, side: Side) -> str:
+        return self.outlook if side == "outlook" else self.dingtalk
 
     def addresses(self, side: Side) -> frozenset[str]:
         own, aliases = (

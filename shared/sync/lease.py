@@ -12,7 +12,8 @@ from shared.sync.rows import DIRTY, LEASE
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The row `lease` as held. `head` and `entries` are the journal's last hash and length; `links` counts live links;
-    `wake` is when a delayed message for this partition becomes visible (0: none is under way)."""
+    `wake` is when a delayed message for this partition becomes visible (0: none is under way); `ended` and `error` say
+    when the last run ended and by which error ("": none)."""
 
     holder: str
     epoch: int
@@ -21,11 +22,15 @@ class Lease:
     entries: int = 0
     links: int = 0
     wake: float = 0.0
+    ended: float = 0.0
+    error: str = ""
     etag: str = ""
 
 
 CALLED = "called"
+"""The row that says since when a message for the hints so far is on its way."""
 LOST = 30.0
+"""Seconds after which it is taken for lost."""
 
 
 class Leases:
@@ -65,12 +70,14 @@ class Leases:
             raise LeaseLost("another worker holds the lease; nothing was committed") from exc
         return replace(renewed, etag=etags[LEASE])
 
-    def release(self, lease: Lease) -> None:
-        """Give it back if it is still ours, whatever its row's last version; silent if it isn't."""
+    def release(self, lease: Lease, error: str = "") -> None:
+        """Give it back if it is still ours, whatever its row's last version; silent if it isn't. `error`: what ended
+        the run."""
         entity = self._table.get(self._partition, [LEASE]).get(LEASE)
         if entity is None or entity.value["holder"] != lease.holder:
             return
         value = {**entity.value, "holder": "", "expiry": 0.0, "wake": lease.wake}
+        value |= {"ended": self._table.now(), "error": error}
         try:
             self._table.transact(self._partition, [Op("put", LEASE, value, entity.etag)])
         except Conflict:

@@ -98,5 +98,5 @@ def pair_to_json(pair: Pair) -> dict[str, Any]:
 
 
 def pair_of_json(value: Mapping[str, Any]) -> Pair:
-    aliases = {name: tuple(value[name]) for name in ("outlook_aliases", "dingtalk_aliases")}
-    return Pair(**{**value, **aliases})
+    lists = {name: tuple(held) for name, held in value.items() if isinstance(held, list)}
+    return Pair(**{**value, **lists})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.outlook.tokens import Tokens
@@ -20,7 +21,8 @@ WIDTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`tokens`: access to Graph, made from the settings where it is None."""
+    """`tokens`: access to Graph, made from the settings where it is None. `close` ends the connections that are
+    kept."""
 
     table: Table
     queue: WorkQueue
@@ -32,6 +34,7 @@ class Parts:
     transport: Transport
     streams: MailStreams
     tokens: Tokens | None = None
+    close: Callable[[], None] = lambda: None
 
     @classmethod
     def embedded(cls, settings: Settings) -> Parts:
@@ -40,6 +43,7 @@ class Parts:
         secrets, random = FileSecrets(settings.state / "secrets.json"), SystemRandom()
         if secrets.get(KEY) is None:
             secrets.add(KEY, new_key(random))
+        transport = RequestsTransport()
         return cls(
             table=SqliteTable(settings.state / "table.db"),
             queue=SqliteQueue(settings.state / "queue.db"),
@@ -48,6 +52,7 @@ class Parts:
             clock=SystemClock(),
             random=random,
             executor=ThreadExecutor(WIDTH),
-            transport=RequestsTransport(),
+            transport=transport,
             streams=SocketMailStreams(),
+            close=transport.close,
         )

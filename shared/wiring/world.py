@@ -117,6 +117,11 @@ class RequestsTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, body)
 
+    def close(self) -> None:
+        """End the connections that are kept."""
+        while self._idle:
+            self._idle.pop().close()
+
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
         while piece := response.raw.read1(PIECE, decode_content=True):  # what has come, unlike iter_content

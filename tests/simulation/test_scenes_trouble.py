@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.model.errors import WrongSettings
 from shared.model.words import SIDES, Side, other
 from shared.sync.identity import Identity
 from tests.support.scene import ADDRESS, PUT_OFF, Scene
@@ -51,6 +52,54 @@ def test_as_many_removals_as_the_brake_allows_go_across() -> None:
     scene.run()
     assert _trashed(scene, "dingtalk") == 8
     assert scene.held_back() == []
+
+
+def test_an_approval_releases_exactly_what_was_shown() -> None:
+    scene = _landslide(12)
+    desk = scene.desk()
+    shown = desk.status(scene.pair).brake
+    assert shown is not None
+    assert len(shown.links) == 12
+    scene.move("outlook", "m13", "trash")
+    scene.run(PUT_OFF)
+    with pytest.raises(WrongSettings, match="nothing was released"):
+        desk.approve(scene.pair, shown.hash)
+    scene.run()
+    assert _trashed(scene, "dingtalk") == 0
+    shown = desk.status(scene.pair).brake
+    assert shown is not None
+    assert desk.approve(scene.pair, shown.hash) == 13
+    scene.move("outlook", "m14", "trash")
+    scene.run()
+    assert _trashed(scene, "dingtalk") == 14
+    assert scene.held_back() == []
+    assert desk.status(scene.pair).brake is None
+
+
+def test_after_an_approval_the_next_landslide_is_held_again() -> None:
+    scene = _landslide(12, of=30)
+    desk = scene.desk()
+    shown = desk.status(scene.pair).brake
+    assert shown is not None
+    desk.approve(scene.pair, shown.hash)
+    for number in range(12, 24):
+        scene.move("outlook", f"m{number}", "trash")
+    scene.run(PUT_OFF)
+    assert _trashed(scene, "dingtalk") == 12
+    assert scene.held_back() == ["brake"] * 12
+
+
+def _landslide(count: int, of: int = 15) -> Scene:
+    scene = Scene()
+    scene.set_policy(brake_some=8)
+    for number in range(of):
+        scene.arrive("outlook", f"m{number}")
+    scene.run()
+    for number in range(count):
+        scene.move("outlook", f"m{number}", "trash")
+    scene.run()
+    assert scene.held_back() == ["brake"] * count
+    return scene
 
 
 def _trashed(scene: Scene, side: Side) -> int:

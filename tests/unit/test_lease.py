@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_commit_can_not_be_made_from_an_old_version_of_it(leases: Leases, tabl
 
 def test_what_it_carries_goes_to_the_next_holder(leases: Leases, table: TimedTable) -> None:
     lease = taken(leases, "a")
-    lease = leases.commit(Lease("a", 1, 0.0, "head", 7, 3, 99.0, lease.etag), [])
+    lease = leases.commit(replace(lease, head="head", entries=7, links=3, wake=99.0), [])
     leases.release(lease)
     after = taken(leases, "b")
     assert (after.epoch, after.head, after.entries, after.links, after.wake) == (2, "head", 7, 3, 99.0)
