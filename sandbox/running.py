@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sandbox.host import Host
-from sandbox.vendors import Vendors
+from sandbox.vendors import CALLBACK_KEY, CALLBACK_TOKEN, Vendors
 from shared.model.errors import Conflict
 from shared.model.pairs import Pair
 from shared.model.words import SIDES
@@ -22,7 +22,7 @@ from shared.sync.calls import partition
 from shared.sync.rows import FOLDER, after
 from shared.sync.service import SCHEDULE, SUBSCRIPTIONS
 from shared.wiring.parts import Parts
-from shared.wiring.product import Product, build, use
+from shared.wiring.product import CALLBACK, Product, build, use
 from shared.wiring.replicas import password_name
 from shared.wiring.settings import load_settings
 
@@ -61,6 +61,7 @@ class Sandbox(Vendors):
         self._host.start()
         self._stack.callback(self._host.stop)
         self._queue.wake = self._host.wake
+        self._open.configure(self._host.url + CALLBACK, CALLBACK_TOKEN, CALLBACK_KEY)
         _wait(self._has_looked, FIRST_LOOK)
 
     def _build(self, state: Path, url: str) -> Product:

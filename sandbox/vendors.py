@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from sandbox.demo.meter import Meter
 from sandbox.demo.office import Person, furnish
-from sandbox.dingtalk import DingTalkMail, ImapServer
+from sandbox.dingtalk import DingTalkMail, DingTalkOpen, ImapServer, OpenServer
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
 from sandbox.people import PeopleDoor
@@ -21,6 +21,8 @@ from sandbox.web import Request, Response, Server, Vendor
 
 TENANT, CLIENT, SECRET = "0f8f0c1e-5a57-4a0b-9d7e-3a1c5f0e7d10", "3b2f6d44-91c8-4c53-8a52-6f1de9a4b7c2", "sandbox-graph"
 ALI_CLIENT, ALI_SECRET = "sandbox-alimail-app", "sandbox-alimail"
+CORP_ID, APP_KEY, APP_SECRET = "dingsandboxcorp", "dingsandboxapp", "sandbox-dingtalk"
+CALLBACK_TOKEN, CALLBACK_KEY = "sandboxtoken", "sandboxsandboxsandboxsandboxsandboxsandbox1"
 NAMES = ("Chan Man 陳敏", "Wong Kit 黃傑", "Lau Ying 劉瑩", "Ho Ming 何明")
 
 
@@ -32,6 +34,7 @@ class SandboxPair:
     outlook: str
     dingtalk: str
     union_id: str
+    user_id: str
     client_password: str
 
 
@@ -65,6 +68,11 @@ class Vendors:
             clock=time.time, random=chance, tenant_id=TENANT, client_id=CLIENT, client_secret=SECRET
         )
         self.dingtalk = DingTalkMail(clock=time.time, random=chance, client_id=ALI_CLIENT, client_secret=ALI_SECRET)
+        self.open_platform = DingTalkOpen(
+            clock=time.time, random=chance, corp_id=CORP_ID, app_key=APP_KEY, app_secret=APP_SECRET
+        )
+        self._open = OpenServer(self.open_platform)
+        self._stack.callback(self._open.close)
         self.meter = Meter(self.microsoft, self.dingtalk, self.microsoft.part_counts)
         self._tap = Tap(self.dingtalk)
         self._graph = MicrosoftServer(self.microsoft)
@@ -82,6 +90,7 @@ class Vendors:
                 pair.outlook, display_name=pair.name, language=("zh-TW", "en")[number % 2]
             )
             dingtalk = self.dingtalk.add_mailbox(pair.dingtalk, client_password=pair.client_password)
+            self.open_platform.hire(pair.user_id, pair.union_id, pair.name)
             person = Person(pair.name, {"outlook": outlook, "dingtalk": dingtalk})
             furnish(person)
             self.people.append(person)
@@ -98,6 +107,13 @@ class Vendors:
             "TANDEM_ALIMAIL_URL": self._alimail.url,
             "TANDEM_ALIMAIL_CLIENT_ID": ALI_CLIENT,
             "TANDEM_ALIMAIL_CLIENT_SECRET": ALI_SECRET,
+            "TANDEM_DINGTALK_URL": self._open.api_url,
+            "TANDEM_DINGTALK_OAPI_URL": self._open.oapi_url,
+            "TANDEM_DINGTALK_CORP_ID": CORP_ID,
+            "TANDEM_DINGTALK_APP_KEY": APP_KEY,
+            "TANDEM_DINGTALK_APP_SECRET": APP_SECRET,
+            "TANDEM_DINGTALK_TOKEN": CALLBACK_TOKEN,
+            "TANDEM_DINGTALK_AES_KEY": CALLBACK_KEY,
             "TANDEM_IMAP_HOST": self._imap.host,
             "TANDEM_IMAP_PORT": str(self._imap.port),
             "TANDEM_IMAP_TLS": "false",
@@ -110,15 +126,21 @@ class Vendors:
             "graph": self._graph.graph_url,
             "login": self._graph.url,
             "alimail": self._alimail.url,
-            "dingtalk": None,
-            "dingtalk_oapi": None,
+            "dingtalk": self._open.api_url,
+            "dingtalk_oapi": self._open.oapi_url,
             "functions": None,
             "imap": {"host": self._imap.host, "port": self._imap.port, "tls": False},
             "people": self._door.url,
             "apps": {
                 "graph": {"tenant_id": TENANT, "client_id": CLIENT, "client_secret": SECRET},
                 "alimail": {"client_id": ALI_CLIENT, "client_secret": ALI_SECRET},
-                "dingtalk": None,
+                "dingtalk": {
+                    "corp_id": CORP_ID,
+                    "app_key": APP_KEY,
+                    "app_secret": APP_SECRET,
+                    "callback_token": CALLBACK_TOKEN,
+                    "callback_aes_key": CALLBACK_KEY,
+                },
             },
             "pairs": [asdict(pair) for pair in self.pairs],
             "settings": self.settings(),
@@ -151,5 +173,6 @@ def _pair(number: int) -> SandboxPair:
         f"{local}@office.example",
         f"{local}@factory.example",
         f"union-{number:03d}",
+        f"user-{number:03d}",
         f"client-password-{number:03d}",
     )

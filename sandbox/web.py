@@ -7,12 +7,22 @@ the same object behind a real HTTP/1.1 server on the loopback interface.
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+MAX_BODY = 100 * 1024 * 1024
+"""Bytes of a request, as Azure's host has it. A buffer is made for what is announced, so more is refused unread."""
+PATIENCE = 60.0
+"""Seconds that a connection may be silent."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +90,33 @@ class _Httpd(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Where it happened and no more: what is raised, and the library's own print of it, may hold content."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            (*_, frame) = traceback.extract_tb(error.__traceback__)
+            logger.error("a request failed: %s at %s:%s", type(error).__name__, frame.filename, frame.lineno)
+
 
 def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+        timeout = PATIENCE
 
         def answer(self) -> None:
-            length = int(self.headers.get("content-length") or 0)
+            length = self.headers.get("content-length") or "0"
+            if status := _refusal(self.path, length, self.headers.get("transfer-encoding")):
+                self.close_connection = True  # where the next request begins is not known
+                return self.send(Response(status, {"connection": "close"}))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            response = vendor.handle(Request(self.command, self.path, headers, self.rfile.read(length)))
+            body = self.rfile.read(int(length))
+            if len(body) < int(length):
+                self.close_connection = True  # the rest will never come; nobody waits for an answer
+                return
+            self.send(vendor.handle(Request(self.command, self.path, headers, body)))
+
+        def send(self, response: Response) -> None:
             self.send_response_only(response.status)
             for name, value in response.headers.items():
                 self.send_header(name, value)
@@ -105,3 +132,16 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
             """Nothing: request lines may hold addresses."""
 
     return Handler
+
+
+def _refusal(target: str, length: str, encoding: str | None) -> int | None:
+    """The status for a request that can't be read: bad target or length, chunks, or more than MAX_BODY."""
+    try:
+        urlsplit(target)
+    except ValueError:
+        return 400
+    if encoding is not None:
+        return 411
+    if not (length.isascii() and length.isdigit()) or len(length) > 18:
+        return 400
+    return 413 if int(length) > MAX_BODY else None

@@ -102,11 +102,10 @@ def approve(
     """Let the removals that the brake holds go on: exactly those shown, and none that come later."""
     with product() as built:
         held = find(built.pairs, pair)
-        shown = built.desk.status(held).brake
+        shown, steps = built.desk.held(held)
         if shown is None:
             console.print("The brake holds nothing.")
             return
-        steps = [step for step in built.desk.preview(held).steps if step.held]
         console.print(f"The brake has held {len(shown.links)} removals since {clock(shown.since)}:")
         _items(steps, everything)
         if not yes:

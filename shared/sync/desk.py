@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.model.links import Intent, Link, Waiting
 from shared.model.mail import Item
 from shared.model.pairs import Pair
-from shared.model.words import OUTLOOK, SIDES, Side, other
+from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.ports.replica import Replica
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.world import Clock, Executor
@@ -94,6 +94,22 @@ class Desk:
         )
 
     # ---- the brake
+    def held(self, pair: Pair) -> tuple[Held | None, tuple[Planned, ...]]:
+        """What the brake holds, with each removal as a step whose message was read just now."""
+        name = partition(pair.id)
+        shown = held(self._table, name)
+        if shown is None:
+            return None, ()
+        folders = FolderMap.load({e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))})
+        items = self._replicas(pair, OUTLOOK).observe([link.outlook.id for link in shown.links]).items
+        steps = []
+        for link in shown.links:
+            item = items.get(link.outlook.id)
+            trashed = item is not None and folders.key(OUTLOOK, item.folder) == "trash"
+            side = DINGTALK if trashed else OUTLOOK
+            steps.append(Planned("write", side, item, str(link.base["folder"]), {"folder": "trash"}, held=True))
+        return shown, tuple(steps)
+
     def approve(self, pair: Pair, hash: str) -> int:
         """Let the removals that were shown with this hash go on, and no other; -> how many. WrongSettings when the set
         is another one by now."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost
-from shared.ports.state import Op, Table
+from shared.ports.state import Entity, Op, Table
 from shared.sync.rows import DIRTY, LEASE
 
 
@@ -27,8 +29,8 @@ class Lease:
     etag: str = ""
 
 
-CALLED = "called"
-"""The row that says since when a message for the hints so far is on its way."""
+CALLED, GUARD = "called", "guard"
+"""`called`: since when a message for the hints so far is on its way."""
 LOST = 30.0
 """Seconds after which it is taken for lost."""
 
@@ -95,14 +97,33 @@ class Leases:
         """Also what `call` left: hints that are written from now on want a message of their own."""
         self._table.transact(self._partition, [Op("delete", DIRTY), Op("delete", CALLED)])
 
-    def call(self) -> bool:
-        """Whether a hint that was just written needs a message: not while one is on its way that will see it. One that
-        did not come for a while is taken for lost."""
-        held, now = self._table.get(self._partition, [CALLED]).get(CALLED), self._table.now()
-        if held is not None and now - float(held.value["at"]) < LOST:
-            return False
+    def call(self) -> float | None:
+        """In how many seconds a message is wanted for a hint that was just written; None when somebody will see it
+        without: the holder, for whom a mark is left, or a message on its way. One that did not come for a while is
+        taken for lost."""
+        rows, now = self._table.get(self._partition, [LEASE, DIRTY, CALLED]), self._table.now()
+        if LEASE in rows and rows[LEASE].value["expiry"] > now:
+            if DIRTY in rows or not self.set_dirty():
+                return None
+            if self.expiry() > now:  # else it was given back before it could be seen that it is dirty
+                return self.guard()
+        called = rows.get(CALLED)
+        if called is not None and now - float(called.value["at"]) < LOST:
+            return None
+        return 0.0 if self._won(CALLED, {"at": now}, called) else None
+
+    def guard(self) -> float | None:
+        """In how many seconds a message is wanted that goes on if the holder dies; None while one is on its way."""
+        held, now = self._table.get(self._partition, [GUARD]).get(GUARD), self._table.now()
+        if held is not None and held.value["at"] > now:
+            return None
+        delay = max(0.0, self.expiry() - now) + 1.0
+        return delay if self._won(GUARD, {"at": now + delay}, held) else None
+
+    def _won(self, row: str, value: Mapping[str, Any], held: Entity | None) -> bool:
+        """Whether this row was written by us and nobody else."""
         try:
-            self._table.transact(self._partition, [Op("put", CALLED, {"at": now}, held.etag if held else "")])
+            self._table.transact(self._partition, [Op("put", row, value, held.etag if held else "")])
         except Conflict:
             return False
         return True

@@ -5,6 +5,7 @@
 | `lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended |
 | `dirty` | set by whoever found the lease taken |
 | `called` | a message for the hints so far is on its way |
+| `guard` | when a message comes that goes on if the holder of the lease dies |
 | `l:<key>` | a link; `d:<id>` and `o:<id>` point to it |
 | `u:<side>:<id>` | an item without a link that waits |
 | `m:<hash>` | links and waiting items by identity |

@@ -6,6 +6,7 @@ import hmac
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost, NotFound, TandemError
@@ -15,6 +16,7 @@ from shared.ports.replica import Replica, Subscriptions
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.world import Clock, Executor, Random
 from shared.sync.calls import enqueue, leave_hints, partition
+from shared.sync.events import CallbackStatus, Events
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
 from shared.sync.lease import Lease, Leases
@@ -29,12 +31,24 @@ log = logging.getLogger("tandem.sync")
 SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP = 300.0
+PEOPLE, EVERYBODY = 3600.0, 86400.0
+QUEUES = ("poll", "work")
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
 
 
+@dataclass(frozen=True, slots=True)
+class AppStatus:
+    """`poisoned`: messages that failed for good, by queue; `callbacks`: None without DingTalk's callback."""
+
+    poisoned: Mapping[str, int]
+    callbacks: CallbackStatus | None
+
+
 class Service:
-    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without."""
+    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
+    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
+    None where that can't be counted."""
 
     def __init__(
         self,
@@ -51,11 +65,14 @@ class Service:
         policy: Policy,
         notification_url: str | None,
         poll_seconds: float,
+        events: Events | None = None,
+        poisoned: Callable[[str], int] | None = None,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
         self._replicas, self._subscriptions, self._pairs = replicas, subscriptions, pairs
         self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
+        self._events, self._poisoned = events, poisoned
 
     # ---- triggers
     def notified(self, body: bytes) -> int:
@@ -76,8 +93,9 @@ class Service:
                     self._renew_soon(pair, str(item["subscriptionId"]))
         for pair_id, ids in named.items():
             leave_hints(self._table, partition(pair_id), OUTLOOK, ids)
-            if Leases(self._table, partition(pair_id), self._policy.lease).call():
-                enqueue(self._queue, pair_id, "notified")
+            delay = Leases(self._table, partition(pair_id), self._policy.lease).call()
+            if delay is not None:
+                enqueue(self._queue, pair_id, "notified", delay)
         if dropped:
             log.warning("notifications dropped: %d", dropped)
         return sum(len(ids) for ids in named.values())
@@ -92,7 +110,12 @@ class Service:
         if self._url and (late := self._unsubscribed(pairs, now)):
             for start in range(0, len(late), SHARD):
                 self._queue.send("poll", {"subscribe": late[start : start + SHARD]})
+        if self._events is not None:
+            self._events.tick()
+            if self._turn("people", now, PEOPLE):
+                self._events.sweep(everybody=self._turn("everybody", now, EVERYBODY))
         if self._turn("catch-up", now, CATCH_UP):
+            self._tell_poisoned()
             for pair in pairs:
                 leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
                 enqueue(self._queue, pair.id, "catch-up")
@@ -114,18 +137,21 @@ class Service:
                         log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
 
     def work(self, message: Mapping[str, Any]) -> None:
-        """Reconcile one pair, or leave a mark for whoever is doing so."""
+        """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told."""
+        if "event" in message or "people" in message:
+            if self._events is not None:
+                self._events.work(message)
+            return
         pair = next((p for p in self._pairs() if p.id == message.get("pair") and not p.paused), None)
         if pair is None:
             return
         leases = Leases(self._table, partition(pair.id), self._policy.lease)
         holder = self._random.token()
         lease = leases.take(holder)
-        if lease is None and leases.set_dirty():
-            lease = leases.take(holder)
-            if lease is None:
-                delay = max(0.0, leases.expiry() - self._table.now()) + 1.0
-                self._queue.send("work", {"pair": pair.id, "kind": "mail", "cause": "dirty"}, delay)
+        if lease is None:
+            lease = leases.take(holder) if leases.set_dirty() else None
+            if lease is None and (delay := leases.guard()) is not None:
+                enqueue(self._queue, pair.id, "dirty", delay)
         if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
             return  # the first run of a pair that was removed, with all its rows, since the message was looked at
         if lease is not None:
@@ -264,6 +290,17 @@ class Service:
         except Conflict:
             return False
         return True
+
+    # ---- for people
+    def _tell_poisoned(self) -> None:
+        for queue, count in self.app_status().poisoned.items():
+            if count:
+                log.error("queue %s: %d messages failed for good; look at them and replay them", queue, count)
+
+    def app_status(self) -> AppStatus:
+        """What concerns no single pair."""
+        poisoned = {queue: self._poisoned(queue) for queue in QUEUES} if self._poisoned else {}
+        return AppStatus(poisoned, self._events.status() if self._events else None)
 
 
 MIN_WAKE = 1.0

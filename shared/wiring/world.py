@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import logging
 import secrets
 import socket
 import ssl
@@ -85,6 +86,13 @@ def _outcome(call: Callable[[], T]) -> T | Exception:
         return call()
     except Exception as error:
         return error
+
+
+def hush() -> None:
+    """Keep the libraries' own logs of requests out of ours, whatever level is asked for: their lines hold addresses,
+    and those of old APIs hold secrets."""
+    for name in ("urllib3", "msal", "imapclient", "azure.core", "azure.identity"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class RequestsTransport:
