@@ -54,6 +54,7 @@ class Sandbox(Vendors):
         super()._start()
         port = _free_port()
         self._product = self._build(state, f"http://127.0.0.1:{port}")
+        self._stack.callback(self._product.close)
         use(self._product)
         self._stack.callback(use, None)
         self._host = Host(APP, self._queue, {"TANDEM_TICK_SCHEDULE": EVERY_SECOND}, port)

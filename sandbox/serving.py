@@ -40,6 +40,7 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
                     f"another process ({error.pid}) uses the state in {settings.state.resolve()}:"
                     " end it first, or set TANDEM_STATE to another folder"
                 ) from None
+        stack.callback(product.close)
         use(product)
         stack.callback(use, None)
         # The product's own queue is what triggers it: whatever stores it, it can also hand out what it holds.

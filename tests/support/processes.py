@@ -24,10 +24,16 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **settings, "PYTHONUNBUFFERED": "1"}
 
 
-def tandem(*arguments: str, timeout: float = 180, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
+def tandem(*arguments: str, settings: Mapping[str, str], input: str = "") -> subprocess.CompletedProcess[str]:
+    """Run it to its end; `input` is what is typed."""
     return subprocess.run(
-        [*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment(settings)
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        input=input,
+        capture_output=True,
+        text=True,
+        timeout=UP,
+        env=environment(settings),
     )
 
 

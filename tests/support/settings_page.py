@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
 from shared.wiring.fields import PREFIX, Group
-from shared.wiring.settings import EXACTLY_ONE, GROUPS, HOST
+from shared.wiring.settings import ALL_OR_NONE, EXACTLY_ONE, GROUPS, HOST
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 HEAD = """\
@@ -53,7 +53,14 @@ def _default(name: str, field: FieldInfo) -> str:
 def _notes(group: type[Group]) -> Iterator[str]:
     for names in EXACTLY_ONE:
         if names[0].removeprefix(PREFIX).lower() in group.model_fields:
-            yield f"\nExactly one of {', '.join(f'`{name}`' for name in names)} is set.\n"
+            yield f"\nExactly one of {_listed(names)} is set.\n"
+    for what, together in ALL_OR_NONE.items():
+        if together[0].removeprefix(PREFIX).lower() in group.model_fields:
+            yield f"\nOf {what}, all are set or none: {_listed(together)}.\n"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _host() -> str:

@@ -231,6 +231,41 @@ def test_a_lease_outlives_the_longest_request() -> None:
     assert loaded(TANDEM_GRACE_SECONDS="0", TANDEM_LEASE_SECONDS="70").lease_seconds == 70
 
 
+APP = {
+    "TANDEM_DINGTALK_CORP_ID": "ding-corp",
+    "TANDEM_DINGTALK_APP_KEY": "dingabc",
+    "TANDEM_DINGTALK_APP_SECRET": "hush-app",
+    "TANDEM_DINGTALK_TOKEN": "hushtoken",
+    "TANDEM_DINGTALK_AES_KEY": "hush" + "1" * 39,
+}
+
+
+def test_the_dingtalk_app_is_taken_whole_and_shows_no_secret() -> None:
+    settings = loaded(**APP)
+    assert settings.dingtalk_app_key == "dingabc"
+    assert "hush" not in repr(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize("name", APP)
+def test_half_a_dingtalk_app_is_refused_with_the_names_of_what_is_missing(name: str) -> None:
+    said = complaints({**NEEDED, **{other: value for other, value in APP.items() if other != name}})
+    assert set(said) == {name}
+    assert said[name].startswith("is missing although other settings of DingTalk's app are given; set it to the")
+    assert set(complaints({**NEEDED, name: APP[name]})) == set(APP) - {name}
+
+
+def test_half_a_dingtalk_app_is_told_beside_everything_else() -> None:
+    said = complaints({"TANDEM_DINGTALK_CORP_ID": "ding-corp", "TANDEM_POLL_SECONDS": "0"})
+    wrong = {*NEEDED, *APP, "TANDEM_POLL_SECONDS", ONE_OF}
+    assert set(said) == wrong - {"TANDEM_DINGTALK_CORP_ID", "TANDEM_GRAPH_CLIENT_SECRET"}
+
+
+def test_a_callback_key_that_cannot_be_one_is_refused_and_not_shown() -> None:
+    said = complaints({**NEEDED, **APP, "TANDEM_DINGTALK_AES_KEY": "hush"})
+    assert said["TANDEM_DINGTALK_AES_KEY"].startswith("is not an AES key of 43 letters and digits; set it to")
+    assert "hush" not in str(said)
+
+
 AZURE = {
     "TANDEM_TABLE_URL": "https://tandem.table.core.windows.net",
     "TANDEM_QUEUE_URL": "https://tandem.queue.core.windows.net/",
@@ -269,39 +304,3 @@ def test_an_address_on_azure_is_encrypted(name: str, value: str) -> None:
     said = complaints({**NEEDED, **AZURE, name: value})
     assert set(said) == {name}
     assert "give the address of the" in said[name]
-
-
-APP = {
-    "TANDEM_DINGTALK_CORP_ID": "ding-corp",
-    "TANDEM_DINGTALK_APP_KEY": "dingabc",
-    "TANDEM_DINGTALK_APP_SECRET": "hush-app",
-    "TANDEM_DINGTALK_TOKEN": "hushtoken",
-    "TANDEM_DINGTALK_AES_KEY": "hush" + "1" * 39,
-}
-
-
-def test_the_dingtalk_app_is_taken_whole_and_shows_no_secret() -> None:
-    settings = loaded(**APP)
-    assert settings.dingtalk_app_key == "dingabc"
-    assert "hush" not in repr(settings) + settings.model_dump_json()
-
-
-@pytest.mark.parametrize("name", APP)
-def test_half_a_dingtalk_app_is_refused_with_the_names_of_what_is_missing(name: str) -> None:
-    said = complaints({**NEEDED, **{other: value for other, value in APP.items() if other != name}})
-    assert set(said) == {name}
-    assert said[name].startswith("is missing although other settings of DingTalk's app are given; set it to the")
-    assert set(complaints({**NEEDED, name: APP[name]})) == set(APP) - {name}
-
-
-def test_half_a_dingtalk_app_is_told_beside_everything_else() -> None:
-    said = complaints({"TANDEM_DINGTALK_CORP_ID": "ding-corp", "TANDEM_POLL_SECONDS": "0"})
-    one_of = "TANDEM_GRAPH_CLIENT_SECRET, TANDEM_GRAPH_CERTIFICATE, TANDEM_GRAPH_FEDERATED"
-    needed = {*NEEDED, one_of} - {"TANDEM_GRAPH_CLIENT_SECRET"}
-    assert set(said) == {*needed, *APP, "TANDEM_POLL_SECONDS"} - {"TANDEM_DINGTALK_CORP_ID"}
-
-
-def test_a_callback_key_that_cannot_be_one_is_refused_and_not_shown() -> None:
-    said = complaints({**NEEDED, **APP, "TANDEM_DINGTALK_AES_KEY": "hush"})
-    assert said["TANDEM_DINGTALK_AES_KEY"].startswith("is not an AES key of 43 letters and digits; set it to")
-    assert "hush" not in str(said)
