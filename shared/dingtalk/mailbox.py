@@ -23,7 +23,7 @@ from shared.ports.world import Executor
 
 Json = Any
 T = TypeVar("T")
-PAGE_SHAPE = {"messages": Must(([ROW], type(None))), "nextCursor": str, "hasMore": bool}
+PAGE_SHAPE = {"messages": [ROW], "nextCursor": str, "hasMore": Must(bool)}
 
 ALWAYS = frozenset({"inbox", "sent", "trash"})
 """A list without these was cut short."""
@@ -78,7 +78,7 @@ class Mailbox:
             query |= {"startTime": stamp(window.start), "endTime": stamp(window.end)}
         while True:
             answer = self._get("a page of a folder", path, query, PAGE_SHAPE)
-            yield list(answer["messages"] or ())
+            yield list(answer.get("messages") or ())
             query["cursor"] = answer.get("nextCursor") or ""
             if not answer.get("hasMore") or not query["cursor"]:
                 return
@@ -98,7 +98,10 @@ class Mailbox:
 
     def content(self, id: str, attachment: str, size: int) -> bytes:
         path = f"{self._message(id)}/attachments/{quote(attachment, safe='')}/$value"
-        return self._alimail.download("an attachment", path, size)
+        content = self._alimail.download("an attachment", path, size)
+        if len(content) * 2 < size:  # what `size` counts isn't known: the bytes, or those of their encoding
+            raise Unavailable("Alimail gave less than half of an attachment; it is read again later", code="cut_short")
+        return content
 
     def update(self, id: str, action: str, tags: Sequence[str], permit: Permit) -> None:
         """`action`: markRead, markUnread, addTags, removeTags."""

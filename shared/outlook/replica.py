@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
@@ -18,6 +19,8 @@ from shared.outlook.shapes import ITEM
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
 from shared.ports.replica import Permit
 
+HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
+"""How the original bytes of a message begin, and no page of a proxy."""
 KEPT = 1000
 """How many messages' unchanging members are kept from reads, for when they are fetched."""
 QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
@@ -87,6 +90,8 @@ class OutlookMail:
         item = self._read.get(id) or self._one(id)
         if (item.size or 0) <= LARGEST:
             mime = self._graph.get_bytes(f"{self._message(id)}/$value", "a message's content")
+            if not HEADER.match(mime):
+                raise Unavailable("Graph answered with something else than a message's content", code="no_mime")
             if len(mime) <= LARGEST:
                 return mapping.message(mime, item.received, item.message_id)
         raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")

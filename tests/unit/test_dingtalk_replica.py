@@ -214,12 +214,21 @@ def test_a_lost_attachment_is_not_a_lost_message(desk: Desk) -> None:
 
 def test_a_message_over_the_bound_is_refused_before_anything_is_downloaded(desk: Desk) -> None:
     shown(desk, [{"id": str(n), "size": LARGEST // 8} for n in range(6)], hasAttachments=True)
+    desk.rest.broken["stream"] = HttpResponse(200, {}, b"x" * (LARGEST // 8))
     desk.replica.fetch("a")
     shown(desk, [{"id": str(n), "size": LARGEST // 8 + 1} for n in range(6)], hasAttachments=True)
     desk.wire.requests.clear()
     with pytest.raises(TooLarge):
         desk.replica.fetch("a")
     assert len(desk.wire.requests) == 2
+
+
+@pytest.mark.parametrize("came", [b"", b"<html>Sign in</html>", b"x" * 499])
+def test_a_page_in_the_place_of_an_attachment_does_not_cross(desk: Desk, came: bytes) -> None:
+    shown(desk, [{"id": "1", "size": 1000}], hasAttachments=True)
+    desk.rest.broken["stream"] = HttpResponse(200, {}, came)
+    with pytest.raises(Unavailable):
+        desk.replica.fetch("a")
 
 
 def test_sizes_that_the_vendor_gave_wrong_are_noticed_after_the_download(desk: Desk) -> None:
