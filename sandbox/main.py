@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 if TYPE_CHECKING:
+    from sandbox.faults import Faults
     from sandbox.running import Sandbox
 
 app = typer.Typer(
@@ -30,6 +31,12 @@ INTERRUPTED = 130
 """Exit status of a demo that was not played to its end."""
 
 Pairs = Annotated[int, typer.Option(min=1, max=50, help="How many people, each with two mailboxes.")]
+Rtt = Annotated[float, typer.Option("--rtt", min=0, max=10_000, help="Milliseconds that each answer takes longer.")]
+Trouble = Annotated[
+    str,
+    typer.Option("--faults", metavar="NAME", help="What goes wrong at the vendors; `--faults list` names what can."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Draws which requests fail: the same seed, the same requests.")]
 Poll = Annotated[float, typer.Option(min=1, max=3600, help="Seconds between two looks at DingTalk.")]
 
 
@@ -40,15 +47,19 @@ def sandbox(
     ] = None,
     pairs: Pairs = 2,
     poll: Poll = 2.0,
+    rtt: Rtt = 0,
+    faults: Trouble = "",
+    seed: Seed = 1,
 ) -> None:
     """Both simulated vendors and the app in a local Functions host, until Ctrl-C."""
     _check_writable("--ready", ready)
+    trouble = _trouble(faults, seed, rtt)
     console = _console()
 
     def run() -> int:
         from sandbox.running import Sandbox
 
-        with Sandbox(pairs=pairs, poll=poll) as running:
+        with Sandbox(pairs=pairs, poll=poll, faults=trouble) as running:
             _announce(console, running, ready)
             threading.Event().wait()
         return 0
@@ -62,17 +73,21 @@ def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this JSON file.")] = None,
     pairs: Pairs = 2,
     poll: Poll = 2.0,
+    rtt: Rtt = 0,
+    faults: Trouble = "",
+    seed: Seed = 1,
 ) -> None:
     """Two offices at work while you watch; ends with both mailboxes compared.
 
     The exit status is 1 when anything was lost, doubled, echoed or sent, or isn't the same on both sides."""
     _check_writable("--json", json_file)
+    trouble = _trouble(faults, seed, rtt)
     console = _console()
 
     def run() -> int:
         from sandbox.demo.command import demo as play
 
-        return play(once=once, json_file=json_file, pairs=pairs, poll=poll, console=console)
+        return play(once=once, json_file=json_file, pairs=pairs, poll=poll, faults=trouble, console=console)
 
     raise typer.Exit(_guarded(console, run, INTERRUPTED))
 
@@ -88,6 +103,18 @@ def simulate(
 
     _check_writable("--json", json_file)
     raise typer.Exit(play(seeds, json_file, trace))
+
+
+def _trouble(name: str, seed: int, rtt: float) -> Faults:
+    from sandbox.faults import ALL, PLANS, Faults, catalogue
+
+    if name == "list":
+        typer.echo(catalogue())
+        raise typer.Exit
+    if name and name not in (*PLANS, ALL):
+        known = ", ".join((*PLANS, ALL))
+        raise typer.BadParameter(f"{name!r} is none of: {known}", param_hint="--faults")
+    return Faults(name, seed, rtt / 1000)
 
 
 def _announce(console: Console, running: Sandbox, file: Path | None) -> None:

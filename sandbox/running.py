@@ -17,6 +17,7 @@ from typing import Any, Self
 from sandbox.demo.meter import Meter
 from sandbox.demo.office import Person, furnish
 from sandbox.dingtalk import DingTalkMail, ImapServer
+from sandbox.faults import Door, Faults, ImapDoor
 from sandbox.host import Host
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
@@ -40,6 +41,8 @@ NAMES = ("Chan Man 陳敏", "Wong Kit 黃傑", "Lau Ying 劉瑩", "Ho Ming 何�
 EVERY_SECOND = "* * * * * *"
 HOLD = 3.0
 """Seconds that mail to both accounts waits for its twin here."""
+GRACE = 5.0
+"""Seconds after its timeout in which a request may still take effect: nothing is under way for longer here."""
 FIRST_LOOK = 60.0
 """Seconds that the app may take until it has looked at all mailboxes once."""
 
@@ -58,12 +61,13 @@ class SandboxPair:
 
 
 class Sandbox:
-    """Runs from `with` to its end. `pairs`: how many people; `poll`: seconds between two looks at DingTalk.
+    """Runs from `with` to its end. `pairs`: how many people; `poll`: seconds between two looks at DingTalk; `faults`:
+    what goes wrong on the way to the vendors once all is up.
 
     All state is in a temporary folder and is gone afterwards. One at a time in a process."""
 
-    def __init__(self, *, pairs: int = 2, poll: float = 2.0) -> None:
-        self._poll = poll
+    def __init__(self, *, pairs: int = 2, poll: float = 2.0, faults: Faults | None = None) -> None:
+        self._poll, self.faults = poll, faults or Faults()
         self._stack = ExitStack()
         self.hold = HOLD
         self.pairs = [_pair(number) for number in range(1, pairs + 1)]
@@ -93,7 +97,8 @@ class Sandbox:
         self._host.start()
         self._stack.callback(self._host.stop)
         self._queue.wake = self._host.wake
-        _wait(self._has_looked, FIRST_LOOK)
+        _wait(self._has_looked, FIRST_LOOK * (1 + self.faults.rtt))
+        self.faults.begin()
 
     def _start_vendors(self) -> None:
         chance = random.Random()
@@ -102,12 +107,13 @@ class Sandbox:
         )
         self.dingtalk = DingTalkMail(clock=time.time, random=chance, client_id=ALI_CLIENT, client_secret=ALI_SECRET)
         self.meter = Meter(self.microsoft, self.dingtalk, self.microsoft.part_counts)
-        self._tap = Tap(self.dingtalk)
-        self._graph = MicrosoftServer(self.microsoft)
+        self._tap, faults, tokens = Tap(self.dingtalk), self.faults, self.microsoft.tokens.revoke
+        front = Door("microsoft", self.microsoft, faults, tokens, self.microsoft.expire_delta_tokens)
+        self._graph = MicrosoftServer(self.microsoft, front=front, post_office=faults.post_office)
         self._stack.callback(self._graph.close)
-        self._alimail = Server(self._tap)
+        self._alimail = Server(Door("dingtalk", self._tap, faults, self.dingtalk.revoke_tokens))
         self._stack.callback(self._alimail.close)
-        self._imap = ImapServer(self.dingtalk)
+        self._imap = ImapServer(ImapDoor(self.dingtalk, faults))
         self._stack.callback(self._imap.close)
 
     def _furnish(self) -> None:
@@ -142,6 +148,7 @@ class Sandbox:
             "TANDEM_STATE": str(state),
             "TANDEM_POLL_SECONDS": str(self._poll),
             "TANDEM_TWIN_HOLD_SECONDS": str(HOLD),
+            "TANDEM_GRACE_SECONDS": str(GRACE),
             "TANDEM_GRAPH_TENANT_ID": TENANT,
             "TANDEM_GRAPH_CLIENT_ID": CLIENT,
             "TANDEM_GRAPH_CLIENT_SECRET": SECRET,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -55,6 +56,14 @@ class Response:
         return cls(status, {"content-type": "application/json", **(headers or {})}, body)
 
 
+class Broken(Exception):
+    """Raised in the place of an answer: behind a server these bytes go out as they are, and the connection ends."""
+
+    def __init__(self, pieces: Iterable[bytes] = ()) -> None:
+        super().__init__()
+        self.pieces = pieces
+
+
 class Vendor(Protocol):
     def handle(self, request: Request) -> Response: ...
 
@@ -89,7 +98,14 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            response = vendor.handle(Request(self.command, self.path, headers, self.rfile.read(length)))
+            try:
+                response = vendor.handle(Request(self.command, self.path, headers, self.rfile.read(length)))
+            except Broken as broken:
+                self.close_connection = True
+                with suppress(OSError):  # the client had enough
+                    for piece in broken.pieces:
+                        self.wfile.write(piece)
+                return
             self.send_response_only(response.status)
             for name, value in response.headers.items():
                 self.send_header(name, value)
