@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import ipaddress
 import logging
+import re
 import secrets
 import socket
 import ssl
@@ -36,6 +37,7 @@ MAX_BODY = 64 << 20
 MAX_LINE = 1 << 20
 """Bytes of an IMAP line."""
 PIECE = 1 << 16
+LENGTH = re.compile(r"[0-9]{1,15}")
 SLOWEST = 100_000
 """Bytes a second that a large IMAP literal is given time for."""
 
@@ -133,6 +135,8 @@ class RequestsTransport:
         body, coding = bytearray(), response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("identity", "gzip"):
             raise TransportError("an answer in a coding that wasn't asked for")
+        if not LENGTH.fullmatch(response.headers.get("content-length", "0")):
+            raise TransportError("no complete answer: its length is no number")
         packed, came = zlib.decompressobj(wbits=31) if coding == "gzip" else None, False
         while piece := response.raw.read1(PIECE, decode_content=False):  # what has come, unlike iter_content
             came = True
