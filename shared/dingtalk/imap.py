@@ -8,6 +8,7 @@ documented. Names go out in modified UTF-7; raw ones make the server drop the co
 from __future__ import annotations
 
 import imaplib
+import logging
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -35,6 +36,8 @@ GARBLED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, A
 """What imaplib and imapclient raise, beside their own errors, for lines that aren't IMAP."""
 FULL = re.compile(r"quota|\bfull\b", re.IGNORECASE)
 """What a refusal for want of room says: RFC 5530's OVERQUOTA, or words; no code of the vendor's is known."""
+
+logging.getLogger("imapclient").setLevel(logging.CRITICAL)  # it says who has logged in
 
 _APPENDUID = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]", re.IGNORECASE)
 

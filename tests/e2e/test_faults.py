@@ -24,7 +24,17 @@ QUIET = 2.0
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def end_of_process() -> Iterator[None]:
+    """The app keeps its connections until its process ends."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        for _ in range(5):  # what is freed frees more
+            gc.collect()
+
+
+@pytest.fixture(scope="module")
+def sandbox(end_of_process: None) -> Iterator[Sandbox]:
     """One person; what the engine waits for is a matter of seconds."""
     with Sandbox(pairs=1, poll=1.0, faults=Faults()) as running:
         service = running._product.service
@@ -32,11 +42,6 @@ def sandbox() -> Iterator[Sandbox]:
             service._policy, timeout=4.0, grace=2.0, hold=0.5, reread=1.0, retry=0.5, busy=0.5, unborn=10.0, waits=3.0
         )
         yield running
-    del running, service
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the app's kept connections end with its process
-        gc.collect()
-
 
 class Play:
     """Mail and changes on both sides of the one person."""

@@ -63,13 +63,13 @@ def http(pieces: Callable[[], Iterable[bytes]], pause: float = 0.0) -> Script:
 
 def request_of(wire: socket.socket) -> bytes:
     """One HTTP request, head and body."""
-    reader = wire.makefile("rb")
     head, size = b"", 0
-    while not head.endswith(b"\r\n\r\n") and (line := reader.readline()):
-        head += line
-        if line.lower().startswith(b"content-length:"):
-            size = int(line.split(b":")[1])
-    return head + reader.read(size)
+    with wire.makefile("rb") as reader:
+        while not head.endswith(b"\r\n\r\n") and (line := reader.readline()):
+            head += line
+            if line.lower().startswith(b"content-length:"):
+                size = int(line.split(b":")[1])
+        return head + reader.read(size)
 
 
 def reset(wire: socket.socket) -> None:
