@@ -14,6 +14,7 @@ from sandbox.console import check_writable, guarded, make_console, write_ready
 from shared.cli import pairs, standing
 
 if TYPE_CHECKING:
+    from sandbox.faults import Faults
     from sandbox.vendors import Vendors
 
 app = typer.Typer(
@@ -32,6 +33,12 @@ INTERRUPTED = 130
 
 Pairs = Annotated[int, typer.Option(min=1, max=50, help="How many people, each with two mailboxes.")]
 Ready = Annotated[Path | None, typer.Option(help="Write addresses and what else is needed to this JSON file once up.")]
+Rtt = Annotated[float, typer.Option("--rtt", min=0, max=10_000, help="Milliseconds that each answer takes longer.")]
+Trouble = Annotated[
+    str,
+    typer.Option("--faults", metavar="NAME", help="What goes wrong at the vendors; `--faults list` names what can."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Draws which requests fail: the same seed, the same requests.")]
 Poll = Annotated[float, typer.Option(min=1, max=3600, help="Seconds between two looks at DingTalk.")]
 
 
@@ -43,16 +50,25 @@ def sandbox(
     vendors_only: Annotated[
         bool, typer.Option("--vendors-only", help="Without the app: `tandem serve` runs it in another process.")
     ] = False,
+    rtt: Rtt = 0,
+    faults: Trouble = "",
+    seed: Seed = 1,
 ) -> None:
     """Both simulated vendors and the app in a local Functions host, until Ctrl-C."""
     check_writable("--ready", ready)
+    trouble = _trouble(faults, seed, rtt)
     console = make_console()
 
     def run() -> int:
         from sandbox.running import Sandbox
         from sandbox.vendors import Vendors
 
-        with Vendors(pairs=pairs) if vendors_only else Sandbox(pairs=pairs, poll=poll) as running:
+        vendors = (
+            Vendors(pairs=pairs, faults=trouble) if vendors_only else Sandbox(pairs=pairs, poll=poll, faults=trouble)
+        )
+        with vendors as running:
+            if vendors_only:
+                trouble.begin()
             _announce(console, running, ready)
             threading.Event().wait()
         return 0
@@ -88,17 +104,21 @@ def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this JSON file.")] = None,
     pairs: Pairs = 2,
     poll: Poll = 2.0,
+    rtt: Rtt = 0,
+    faults: Trouble = "",
+    seed: Seed = 1,
 ) -> None:
     """Two offices at work while you watch; ends with both mailboxes compared.
 
     The exit status is 1 when anything was lost, doubled, echoed or sent, or isn't the same on both sides."""
     check_writable("--json", json_file)
+    trouble = _trouble(faults, seed, rtt)
     console = make_console()
 
     def run() -> int:
         from sandbox.demo.command import demo as play
 
-        return play(once=once, json_file=json_file, pairs=pairs, poll=poll, console=console)
+        return play(once=once, json_file=json_file, pairs=pairs, poll=poll, faults=trouble, console=console)
 
     raise typer.Exit(guarded(console, run, INTERRUPTED))
 
@@ -114,6 +134,18 @@ def simulate(
 
     check_writable("--json", json_file)
     raise typer.Exit(play(seeds, json_file, trace))
+
+
+def _trouble(name: str, seed: int, rtt: float) -> Faults:
+    from sandbox.faults import ALL, PLANS, Faults, catalogue
+
+    if name == "list":
+        typer.echo(catalogue())
+        raise typer.Exit
+    if name and name not in (*PLANS, ALL):
+        known = ", ".join((*PLANS, ALL))
+        raise typer.BadParameter(f"{name!r} is none of: {known}", param_hint="--faults")
+    return Faults(name, seed, rtt / 1000)
 
 
 def _announce(console: Console, running: Vendors, file: Path | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sandbox.faults import Faults
 from sandbox.host import Host
 from sandbox.vendors import CALLBACK_KEY, CALLBACK_TOKEN, Vendors
 from shared.model.errors import Conflict
@@ -30,6 +31,8 @@ APP = Path(__file__).resolve().parents[1]
 EVERY_SECOND = "* * * * * *"
 HOLD = 3.0
 """Seconds that mail to both accounts waits for its twin here."""
+GRACE = 5.0
+"""Seconds after its timeout in which a request may still take effect: nothing is under way for longer here."""
 FIRST_LOOK = 60.0
 """Seconds that the app may take until it has looked at all mailboxes once."""
 
@@ -39,12 +42,13 @@ class SandboxError(Exception):
 
 
 class Sandbox(Vendors):
-    """Runs from `with` to its end. `pairs`: how many people; `poll`: seconds between two looks at DingTalk.
+    """Runs from `with` to its end. `pairs`: how many people; `poll`: seconds between two looks at DingTalk; `faults`:
+    what goes wrong on the way to the vendors once all is up.
 
     All state is in a temporary folder and is gone afterwards. One at a time in a process."""
 
-    def __init__(self, *, pairs: int = 2, poll: float = 2.0) -> None:
-        super().__init__(pairs=pairs)
+    def __init__(self, *, pairs: int = 2, poll: float = 2.0, faults: Faults | None = None) -> None:
+        super().__init__(pairs=pairs, faults=faults)
         self._poll = poll
         self.hold = HOLD
 
@@ -62,7 +66,8 @@ class Sandbox(Vendors):
         self._stack.callback(self._host.stop)
         self._queue.wake = self._host.wake
         self._open.configure(self._host.url + CALLBACK, CALLBACK_TOKEN, CALLBACK_KEY)
-        _wait(self._has_looked, FIRST_LOOK)
+        _wait(self._has_looked, FIRST_LOOK * (1 + self.faults.rtt))
+        self.faults.begin()
 
     def _build(self, state: Path, url: str) -> Product:
         own = {
@@ -70,6 +75,7 @@ class Sandbox(Vendors):
             "TANDEM_STATE": str(state),
             "TANDEM_POLL_SECONDS": str(self._poll),
             "TANDEM_TWIN_HOLD_SECONDS": str(HOLD),
+            "TANDEM_GRACE_SECONDS": str(GRACE),
         }
         settings = load_settings({**self.settings(), **own})
         self._queue = WakingQueue(settings.state / "queue.db")

@@ -14,6 +14,7 @@ from typing import Any, Self
 from sandbox.demo.meter import Meter
 from sandbox.demo.office import Person, furnish
 from sandbox.dingtalk import DingTalkMail, DingTalkOpen, ImapServer, OpenServer
+from sandbox.faults import Door, Faults, ImapDoor
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
 from sandbox.people import PeopleDoor
@@ -39,9 +40,11 @@ class SandboxPair:
 
 
 class Vendors:
-    """Run from `with` to its end. `pairs`: how many people. All they hold is gone afterwards."""
+    """Run from `with` to its end. `pairs`: how many people; `faults`: what goes wrong on the way to them once somebody
+    says that it may begin. All they hold is gone afterwards."""
 
-    def __init__(self, *, pairs: int = 2) -> None:
+    def __init__(self, *, pairs: int = 2, faults: Faults | None = None) -> None:
+        self.faults = faults or Faults()
         self._stack = ExitStack()
         self.pairs = [_pair(number) for number in range(1, pairs + 1)]
         self.people: list[Person] = []
@@ -74,12 +77,13 @@ class Vendors:
         self._open = OpenServer(self.open_platform)
         self._stack.callback(self._open.close)
         self.meter = Meter(self.microsoft, self.dingtalk, self.microsoft.part_counts)
-        self._tap = Tap(self.dingtalk)
-        self._graph = MicrosoftServer(self.microsoft)
+        self._tap, faults, tokens = Tap(self.dingtalk), self.faults, self.microsoft.tokens.revoke
+        front = Door("microsoft", self.microsoft, faults, tokens, self.microsoft.expire_delta_tokens)
+        self._graph = MicrosoftServer(self.microsoft, front=front, post_office=faults.post_office)
         self._stack.callback(self._graph.close)
-        self._alimail = Server(self._tap)
+        self._alimail = Server(Door("dingtalk", self._tap, faults, self.dingtalk.revoke_tokens))
         self._stack.callback(self._alimail.close)
-        self._imap = ImapServer(self.dingtalk)
+        self._imap = ImapServer(ImapDoor(self.dingtalk, faults))
         self._stack.callback(self._imap.close)
         self._door = Server(PeopleDoor(self.people, self.meter))
         self._stack.callback(self._door.close)

@@ -11,7 +11,8 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ssl import SSLContext
@@ -66,6 +67,14 @@ class Response:
         return cls(status, {"content-type": "application/json", **(headers or {})}, body)
 
 
+class Broken(Exception):
+    """Raised in the place of an answer: behind a server these bytes go out as they are, and the connection ends."""
+
+    def __init__(self, pieces: Iterable[bytes] = ()) -> None:
+        super().__init__()
+        self.pieces = pieces
+
+
 class Vendor(Protocol):
     def handle(self, request: Request) -> Response: ...
 
@@ -117,7 +126,15 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
             if len(body) < int(length):
                 self.close_connection = True  # the rest will never come; nobody waits for an answer
                 return
-            self.send(vendor.handle(Request(self.command, self.path, headers, body)))
+            try:
+                response = vendor.handle(Request(self.command, self.path, headers, body))
+            except Broken as broken:
+                self.close_connection = True
+                with suppress(OSError):  # the client had enough
+                    for piece in broken.pieces:
+                        self.wfile.write(piece)
+                return
+            self.send(response)
 
         def send(self, response: Response) -> None:
             self.send_response_only(response.status)

@@ -116,7 +116,7 @@ class DingTalkMail:
             listed = self._mailbox.attachments(id) if shown.get("hasAttachments") or "cid:" in text.html else []
             if shown.get("hasAttachments") and not listed:
                 raise Refused(f"message {id} has attachments that Alimail doesn't list", code="attachments_hidden")
-            sizes = [int(one.get("size") or 0) for one in listed]
+            sizes = [mapping.size(one.get("size")) or 0 for one in listed]
             _bound(id, text, sizes)
             calls = [
                 partial(self._mailbox.content, id, str(one["id"]), size)

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.model.answers import fits
 from shared.model.errors import NotFound, Unavailable
 from shared.model.mail import Changes, Folder, Row
 from shared.outlook import mapping
 from shared.outlook.errors import EXPIRED, code_of
-from shared.outlook.transport import Answer, Graph, Part, failure, listed
+from shared.outlook.shapes import ROW
+from shared.outlook.transport import PAGES, Answer, Graph, Part, endless, failure, listed
 
 PAGE = "odata.maxpagesize=500"
 WHAT = "changes of a folder"
@@ -50,7 +52,7 @@ class Delta:
         """Go on from each folder's first answer to its end, a page of every folder at a time. A folder whose cursor
         has expired is listed anew; one that was deleted has no cursor afterwards."""
         streams = {folder: Stream(whole=folder not in cursors) for folder in answers}
-        while answers:
+        for _ in range(PAGES):
             parts: dict[str, Part] = {}
             for folder, answer in answers.items():
                 if answer.status != 200 and _is_expired(answer) and not streams[folder].again:
@@ -58,8 +60,10 @@ class Delta:
                     parts[folder] = self.part(folder, None)
                 elif (link := self._take(folder, answer, streams[folder])) is not None:
                     parts[folder] = Part(link, PAGE)
+            if not parts:
+                return _together(streams, tree)
             answers = dict(zip(parts, self._graph.batch(list(parts.values()), WHAT), strict=True))
-        return _together(streams, tree)
+        raise endless(WHAT)
 
     def _take(self, folder: str, answer: Answer, stream: Stream) -> str | None:
         """-> the link to the next page, if there is one."""
@@ -80,12 +84,16 @@ class Delta:
 
 def _take_row(folder: str, value: Mapping[str, Any], stream: Stream) -> None:
     """Of several rows the last one wins; an id shown both present and removed stands in both. A row may hold no more
-    than what changed, and what it leaves out is unknown: it stands with the removed ones, since those are read."""
+    than what changed, and what it leaves out, or shows in a way that can't be read, is unknown: it stands with the
+    removed ones, since those are read."""
     id = str(value["id"])
-    if "@removed" in value or not {"isRead", "flag", "receivedDateTime"} <= value.keys():
+    if "@removed" in value or not fits(value, ROW):
         stream.removed.add(id)
-    else:
+        return
+    try:
         stream.rows[id] = mapping.row(value, folder)
+    except Unavailable:
+        stream.removed.add(id)
 
 
 def _together(streams: Mapping[str, Stream], tree: tuple[Folder, ...] | None) -> Changes:
