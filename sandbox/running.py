@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sandbox.host import Host
-from sandbox.vendors import CALLBACK_KEY, CALLBACK_TOKEN, Vendors
+from sandbox.vendors import Vendors
 from shared.model.errors import Conflict
 from shared.model.pairs import Pair
 from shared.model.words import SIDES
@@ -61,7 +61,7 @@ class Sandbox(Vendors):
         self._host.start()
         self._stack.callback(self._host.stop)
         self._queue.wake = self._host.wake
-        self._open.configure(self._host.url + CALLBACK, CALLBACK_TOKEN, CALLBACK_KEY)
+        self.call_back(self._host.url + CALLBACK)
         _wait(self._has_looked, FIRST_LOOK)
 
     def _build(self, state: Path, url: str) -> Product:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-import sandbox.running as running
+import sandbox.vendors as vendors
 from sandbox.demo.office import Person
 from sandbox.dingtalk import DingTalkMail
 from sandbox.dingtalk.openapi_old import OldHost
@@ -154,7 +154,7 @@ def test_nothing_secret_or_private_is_written_down_whatever_fails(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in SECRETS.items():
-        monkeypatch.setattr(running, name, value)
+        monkeypatch.setattr(vendors, name, value)
     sandbox = Sandbox(pairs=1, poll=1.0)
     sandbox.pairs = [PAIR]
     tokens: set[str] = set()
