@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.faults import Faults
 from sandbox.host import Host
-from sandbox.vendors import CALLBACK_KEY, CALLBACK_TOKEN, Vendors
+from sandbox.vendors import Vendors
 from shared.model.errors import Conflict
 from shared.model.pairs import Pair
 from shared.model.words import SIDES
@@ -65,7 +65,7 @@ class Sandbox(Vendors):
         self._host.start()
         self._stack.callback(self._host.stop)
         self._queue.wake = self._host.wake
-        self._open.configure(self._host.url + CALLBACK, CALLBACK_TOKEN, CALLBACK_KEY)
+        self.call_back(self._host.url + CALLBACK)
         _wait(self._has_looked, FIRST_LOOK * (1 + self.faults.rtt))
         self.faults.begin()
 

@@ -150,6 +150,10 @@ class Vendors:
             "settings": self.settings(),
         }
 
+    def call_back(self, url: str) -> None:
+        """Have DingTalk tell its events to this address, which it tries at once."""
+        self._open.configure(url, CALLBACK_TOKEN, CALLBACK_KEY)
+
     def polls(self, address: str) -> Sequence[float]:
         """When the app's looks at this DingTalk mailbox began, in epoch seconds."""
         return self._tap.looks[address]
