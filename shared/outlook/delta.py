@@ -14,6 +14,7 @@ from shared.outlook.transport import Answer, Graph, Part, failure, listed
 
 PAGE = "odata.maxpagesize=500"
 WHAT = "changes of a folder"
+COMPLETE = frozenset({"isRead", "flag", "receivedDateTime", "categories"})
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ def _take_row(folder: str, value: Mapping[str, Any], stream: Stream) -> None:
     """Of several rows the last one wins; an id shown both present and removed stands in both. A row may hold no more
     than what changed, and what it leaves out is unknown: it stands with the removed ones, since those are read."""
     id = str(value["id"])
-    if "@removed" in value or not {"isRead", "flag", "receivedDateTime"} <= value.keys():
+    if "@removed" in value or not value.keys() >= COMPLETE:
         stream.removed.add(id)
     else:
         stream.rows[id] = mapping.row(value, folder)

@@ -18,6 +18,7 @@ from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.world import Clock, Executor, Random
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
+from shared.sync.labels import Labels
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
@@ -36,11 +37,13 @@ RENEW = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What waits and what is open in one pair; ids, reasons and times only."""
+    """What waits and what is open in one pair; ids, reasons and times only. `read_elsewhere`: messages that ask for a
+    receipt and were read on the other side alone."""
 
     links: int
     waiting: tuple[Waiting, ...]
     held_back: tuple[Link, ...]
+    read_elsewhere: int
     open_intents: int
     next_due: float | None
 
@@ -162,8 +165,17 @@ class Service:
         rows = {e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))}
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         identity = Identity(self._key, pair)
-        run = Run(pair, replicas, session, FolderMap.load(rows), identity, self._policy, self._clock, self._executor)
+        labels = self._labels(identity, replicas.values())
+        folders = FolderMap.load(rows)
+        run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
         Reconcile(run, leases, self._table, name).work(cursors)
+
+    def _labels(self, identity: Identity, replicas: Iterable[Replica]) -> Labels:
+        """The categories that cross: those that every side knows."""
+        if not self._policy.categories:
+            return Labels(identity)
+        known = [names for replica in replicas if (names := replica.labels()) is not None]
+        return Labels(identity, frozenset.intersection(*known) if known else ())
 
     def _plan_wake(self, pair: Pair, session: Session) -> None:
         """One delayed message for the next thing that is due, unless one is under way that comes earlier."""
@@ -186,8 +198,10 @@ class Service:
             return
         keys = [cursor_row(DINGTALK, c) for c in folders.ids(DINGTALK)]
         old = {key[len("c:dingtalk:") :]: e.value["cursor"] for key, e in self._table.get(name, keys).items()}
-        changes = self._replicas(pair, DINGTALK).observe((), old, None).changes
-        ids = differing(self._table, name, DINGTALK, folders, changes, pair.since)
+        replica = self._replicas(pair, DINGTALK)
+        labels = self._labels(Identity(self._key, pair), [replica])
+        changes = replica.observe((), old, None).changes
+        ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
         if folders.differs(DINGTALK, changes.folders or (), Identity(self._key, pair)):
             ids.append("")
@@ -271,11 +285,12 @@ class Service:
         name = partition(pair)
         lease = self._table.get(name, ["lease"]).get("lease")
         waiting = tuple(waiting_of_json(e.value) for e in self._table.scan(name, "u:", after("u:")))
-        links = (link_of_json(e.value) for e in self._table.scan(name, LINK, after(LINK)))
+        links = [link_of_json(e.value) for e in self._table.scan(name, LINK, after(LINK))]
         intents = sum(1 for _ in self._table.scan(name, "i:", after("i:")))
         due = next((float(e.key.split(":")[1]) for e in self._table.scan(name, DUE, after(DUE), 1)), None)
         held = tuple(link for link in links if link.waits)
-        return Status(int(lease.value["links"]) if lease else 0, waiting, held, intents, due)
+        elsewhere = sum(link.read_elsewhere is not None for link in links)
+        return Status(int(lease.value["links"]) if lease else 0, waiting, held, elsewhere, intents, due)
 
 
 MIN_WAKE = 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
@@ -88,6 +88,12 @@ class Settings(BaseModel):
     twin_hold_seconds: Seconds = _setting(
         "give the seconds that mail to both accounts waits for its twin, 0 to 3600", 120.0, ge=0, le=3600
     )
+    junk: Literal["watch", "copy"] = _setting("set it to watch, or to copy to have junk copied to junk", "watch")
+    categories: bool = _setting("set it to true or false", False)
+    receipts: Literal["careful", "on_read", "never_sent"] = _setting(
+        "set it to careful, to on_read if only reading sends receipts, or to never_sent if none are sent",
+        "careful",
+    )
     request_timeout: Seconds = _setting("give the seconds that a request may take, 30 to 300", 30.0, ge=30, le=300)
     grace_seconds: Seconds = _setting(
         "give the seconds after its timeout in which a request may still take effect, 0 to 600", 75.0, ge=0, le=600
@@ -161,6 +167,7 @@ _WRONG: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "finite_number": lambda ctx: "is not a number",
     "greater_than_equal": lambda ctx: f"is less than {ctx['ge']:g}",
     "less_than_equal": lambda ctx: f"is more than {ctx['le']:g}",
+    "literal_error": lambda ctx: f"is not one of {ctx['expected']}",
     "value_error": lambda ctx: str(ctx["error"]),
 }
 

@@ -556,12 +556,14 @@ class TestFetch:
         assert (message.subject, message.importance, message.received) == ("报关", "high", EPOCH)
         assert message.text == "Good day\r\n"
 
-    def test_an_attachment_that_is_not_shown_stops_the_message(self) -> None:
+    def test_an_attachment_that_is_not_shown_stops_the_message_as_long_as_there_is_no_client_password(self) -> None:
         desk = Desk()
         whole = with_parts(attached=True)
         head, tail = whole.index(b"--B\r\nContent-Type: image"), whole.index(b"--B\r\nContent-Type: message")
+        id = desk.box.deliver(whole[:head].replace(b"cid:logo@x", b"") + whole[tail:])
         with pytest.raises(Refused):
-            desk.replica.fetch(desk.box.deliver(whole[:head].replace(b"cid:logo@x", b"") + whole[tail:]))
+            desk.process(password="").fetch(id)
+        assert [one.content_type for one in desk.replica.fetch(id).attachments] == ["message/rfc822"]
 
     def test_a_message_that_is_gone_or_glitching_is_not_found(self) -> None:
         desk = Desk(Switches(glitch_404=1.0))
