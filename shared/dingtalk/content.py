@@ -29,10 +29,7 @@ SPECIAL = (
     "message/",
     *CALENDAR_TYPES,
 )
-"""What content types begin with whose bytes matter, or which no listing of attachments shows whole."""
-
-SLACK = 4096
-"""Bytes of a message that neither its bodies nor its attachments nor its headers account for."""
+"""Beginnings of content types whose bytes matter, or which no listing of attachments shows whole."""
 
 Original = Callable[[Json], bytes | None]
 """The bytes of the message that the REST door shows so, None when they can't be had."""
@@ -48,7 +45,7 @@ class Contents:
         shown = self._mailbox.message(id, mapping.WHOLE)
         plain = mapping.message(shown, ())
         listed = self._listed(id, shown, plain)
-        if _is_special(shown, plain, listed) and (mime := original(shown)) is not None:
+        if _is_special(shown, listed) and (mime := original(shown)) is not None:
             content = taken_apart(mime)
             message = replace(plain, text=content.text, html=content.html, attachments=content.attachments)
             bound(id, message, [len(one.content) for one in content.attachments])
@@ -81,20 +78,11 @@ class Contents:
         return mapping.message(shown, attachments)
 
 
-def _is_special(shown: Json, plain: Message, listed: Sequence[Json]) -> bool:
-    """Would a copy made from what the REST door shows lack something?"""
+def _is_special(shown: Json, listed: Sequence[Json]) -> bool:
+    """May a copy made from what the REST door shows lack something? Of several attachments it may hide some,
+    and nothing would tell."""
     kinds = [mapping.content_type(shown), *map(mapping.kind_of, listed)]
-    if any(kind.startswith(SPECIAL) for kind in kinds):
-        return True
-    return bool(shown.get("hasAttachments")) and (not listed or _is_unexplained(shown, plain, listed))
-
-
-def _is_unexplained(shown: Json, plain: Message, listed: Sequence[Json]) -> bool:
-    """Is the message larger than what is shown of it can be? Then an attachment is not listed."""
-    files = sum(int(one.get("size") or 0) for one in listed)
-    text = 3 * (len(plain.text.encode()) + len(plain.html.encode()))
-    headers = sum(len(str(name)) + 3 * len(str(value)) for name, value in mapping.headers(shown).items())
-    return (mapping.size(shown) or 0) > 1.4 * files + text + headers + SLACK * (1 + len(listed))
+    return bool(shown.get("hasAttachments")) or any(kind.startswith(SPECIAL) for kind in kinds)
 
 
 def bound(id: str, message: Message, sizes: Sequence[int]) -> None:

@@ -109,7 +109,8 @@ def pieces(body: bytes, boundary: str) -> list[bytes]:
 
 def described(head: bytes, body: bytes = b"") -> Parsed:
     """The part as its Content- fields describe it."""
-    return email.message_from_bytes(b"".join(name + rest for name, rest in _fields(head) if _is_content(name)) + body)
+    fields = (name + rest for name, rest in _fields(head) if name.lower().startswith(b"content-"))
+    return email.message_from_bytes(b"".join(fields) + body)
 
 
 def _is_content(name: bytes) -> bool:
