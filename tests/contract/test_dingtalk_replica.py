@@ -30,6 +30,7 @@ from shared.model.errors import (
     OutcomeUnknown,
     Refused,
     Throttled,
+    TooLarge,
     Unavailable,
 )
 from shared.model.mail import Created, Item, Message, Observed, Row, Trace
