@@ -247,6 +247,28 @@ def test_dates_thread_key_and_state_stand_in_properties() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("marks", "verb"),
+    [
+        ({}, None),
+        ({"answered": True}, "102"),
+        ({"forwarded": True}, "104"),
+        ({"answered": True, "forwarded": True}, "102"),
+    ],
+)
+def test_a_copy_is_answered_or_forwarded_as_its_original_was(marks: dict[str, bool], verb: str | None) -> None:
+    assert properties(plain(**marks)).get("Integer 0x1081") == verb
+
+
+@pytest.mark.parametrize(
+    ("verb", "answered", "forwarded"),
+    [("102", True, False), ("103", True, False), ("104", False, True), ("101", False, False)],
+)
+def test_the_last_verb_says_whether_a_message_was_answered(verb: str, answered: bool, forwarded: bool) -> None:
+    item = mapping.item({**WHOLE, "singleValueExtendedProperties": [{"id": "Integer 0x1081", "value": verb}]})
+    assert (item.answered, item.forwarded) == (answered, forwarded)
+
+
 @pytest.mark.parametrize(("read", "flags"), [(True, "1"), (False, "0")])
 def test_the_message_flags_never_say_draft(read: bool, flags: str) -> None:
     assert properties(plain(), read=read)["Integer 0x0E07"] == flags
