@@ -20,9 +20,8 @@ from sandbox.truth import Flag, Mailbox, Role, Stored, StoredAttachment, StoredF
 from sandbox.web import Request, Response
 
 PATIENCE = 10.0
-METHODS = frozenset(
-    {"folders", "messages", "role", "deliver", "set_read", "set_flag", "move", "copy", "purge", "make_folder"}
-)
+READS, WRITES = ("folders", "messages", "role"), ("set_read", "set_flag", "set_categories", "answer", "move", "copy")
+METHODS = frozenset({*READS, *WRITES, "deliver", "purge", "make_folder"})
 
 
 class PeopleDoor:
@@ -87,6 +86,12 @@ class RemoteMailbox:
     def set_flag(self, id: str, flag: Flag) -> None:
         self._call("set_flag", id, flag)
 
+    def set_categories(self, id: str, categories: Sequence[str]) -> None:
+        self._call("set_categories", id, list(categories))
+
+    def answer(self, id: str) -> None:
+        self._call("answer", id)
+
     def move(self, id: str, folder: str) -> str:
         return str(self._call("move", id, folder))
 
@@ -102,7 +107,7 @@ class RemoteMailbox:
 
 def _stored(value: Mapping[str, Any]) -> Stored:
     attachments = tuple(StoredAttachment(**one) for one in value["attachments"])
-    lists = {name: tuple(value[name]) for name in ("to", "cc")}
+    lists = {name: tuple(value[name]) for name in ("to", "cc", "categories")}
     return Stored(**{**value, **lists, "attachments": attachments})
 
 

@@ -58,6 +58,9 @@ class Stored:
     draft: bool
     conversation: str
     version: int
+    categories: tuple[str, ...] = ()
+    answered: bool = False
+    forwarded: bool = False
 
 
 class Mailbox(Protocol):
@@ -82,6 +85,14 @@ class Mailbox(Protocol):
 
     def set_read(self, id: str, read: bool) -> None: ...
     def set_flag(self, id: str, flag: Flag) -> None: ...
+    def set_categories(self, id: str, categories: Sequence[str]) -> None:
+        """By name; one that isn't there yet is made."""
+        ...
+
+    def answer(self, id: str) -> None:
+        """The message is marked as answered; the answer itself is another message."""
+        ...
+
     def move(self, id: str, folder: str) -> str:
         """Returns the id afterwards (some vendors give a new one). The trash is a folder like the others."""
         ...

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.dingtalk import render
 from sandbox.dingtalk.calls import Call, Route, ok
 from sandbox.dingtalk.errors import invalid, not_found
-from sandbox.dingtalk.records import TRASH, Message
+from sandbox.dingtalk.records import COMPLETE, FLAGGED, IMPORTANT, TRASH, Message
 from sandbox.web import Response
 
 LARGEST_PAGE = 100
@@ -83,7 +84,7 @@ def _mark_unread(call: Call, message: Message, body: Mapping[str, Any]) -> None:
 
 
 def _add_tags(call: Call, message: Message, body: Mapping[str, Any]) -> None:
-    call.store.change(message, tags=message.tags | _tags(body))
+    call.store.change(message, tags=message.tags | _known(call, _tags(body)))
 
 
 def _remove_tags(call: Call, message: Message, body: Mapping[str, Any]) -> None:
@@ -95,6 +96,23 @@ def _tags(body: Mapping[str, Any]) -> frozenset[str]:
     if not isinstance(tags, list) or not tags or not all(isinstance(tag, str) for tag in tags):
         raise invalid("tags")
     return frozenset(tags)
+
+
+def _known(call: Call, tags: frozenset[str]) -> frozenset[str]:
+    if not tags <= call.store.tags.keys() | {FLAGGED, COMPLETE, IMPORTANT}:
+        raise not_found("tag")
+    return tags
+
+
+def list_tags(call: Call) -> Response:
+    """In the words of the vendor's own client (DWS list_tags); over REST only where the switch says so."""
+    call.query()
+    if not call.world.switches.tag_routes:
+        raise not_found("route")
+    counts = Counter(tag for message in call.store.items.values() for tag in message.tags)
+    names = {FLAGGED: "Follow up", COMPLETE: "Completed", IMPORTANT: "Important", **call.store.tags}
+    rows = ({"id": id, "name": name, "parentId": "0", "totalItemCount": counts[id]} for id, name in names.items())
+    return ok({"tags": list(rows)})
 
 
 ACTIONS = {
@@ -131,6 +149,7 @@ def batch_delete(call: Call) -> Response:
 
 ROUTES = (
     Route("GET", ("mailFolders", "*", "messages"), list_messages),
+    Route("GET", ("tags",), list_tags),
     Route("POST", ("messages", "batchUpdate"), batch_update),
     Route("POST", ("messages", "move"), move),
     Route("POST", ("messages", "batchDelete"), batch_delete),

@@ -15,6 +15,7 @@ from typing import Literal
 
 from sandbox.dingtalk.records import Address, Parsed, Part
 
+_BYTES = compat32.clone(linesep="\r\n", mangle_from_=False, max_line_length=None)
 RECEIPT = ("disposition-notification-to", "return-receipt-to", "x-confirm-reading-to")
 
 
@@ -87,7 +88,7 @@ def _payload(leaf: Mime) -> bytes:
 
 def _inner(leaf: Mime) -> bytes:
     """What stands below the headers of a `message/…` part."""
-    return leaf.as_bytes(policy=compat32.clone(linesep="\r\n")).partition(b"\r\n\r\n")[2]
+    return leaf.as_bytes(policy=_BYTES).partition(b"\r\n\r\n")[2]
 
 
 def _text(leaf: Mime) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sandbox.dingtalk.records import COMPLETE, DRAFTS, FLAGGED, IMPORTANT, INBOX, ROLES, TOP, Address, Message, Part
 from sandbox.dingtalk.store import Store, flag_of
@@ -31,7 +31,7 @@ class AliMailbox:
 
     def messages(self) -> Sequence[Stored]:
         with self._world.lock:
-            return [stored(message) for message in self.store.items.values()]
+            return [stored(message, self.store.tags) for message in self.store.items.values()]
 
     def role(self, role: Role) -> str:
         return next(id for id, known in ROLES.items() if known == role)
@@ -50,6 +50,23 @@ class AliMailbox:
         with self._world.lock:
             message = self.store.items[id]
             self.store.change(message, tags=(message.tags - {FLAGGED, COMPLETE}) | TAGS[flag])
+
+    def set_categories(self, id: str, categories: Sequence[str]) -> None:
+        with self._world.lock:
+            message, own = self.store.items[id], self.store.tags
+            others, by_name = message.tags - own.keys(), {name: id for id, name in own.items()}
+            ids = {by_name.get(name) or self.make_tag(name) for name in categories}
+            self.store.change(message, tags=others | ids)
+
+    def make_tag(self, name: str) -> str:
+        with self._world.lock:
+            id = str(1000 + self._world.serial())
+            self.store.tags[id] = name
+            return id
+
+    def answer(self, id: str) -> None:
+        with self._world.lock:
+            self.store.change(self.store.items[id], answered=True)
 
     def move(self, id: str, folder: str) -> str:
         with self._world.lock:
@@ -70,7 +87,7 @@ class AliMailbox:
             return self.store.make_folder(name, parent or TOP).id
 
 
-def stored(message: Message) -> Stored:
+def stored(message: Message, tags: Mapping[str, str]) -> Stored:
     parsed = message.parsed
     key = next((value for name, value in parsed.headers if name.lower() == "x-tandem-key"), "")
     return Stored(
@@ -95,6 +112,8 @@ def stored(message: Message) -> Stored:
         draft=message.folder == DRAFTS,
         conversation=parsed.conversation,
         version=message.version,
+        categories=tuple(sorted(tags[tag] for tag in message.tags if tag in tags)),
+        answered=message.answered,
     )
 
 

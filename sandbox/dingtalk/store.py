@@ -32,6 +32,8 @@ class Store:
         self.forwards: tuple[str, ...] = ()
         self.folders: dict[str, Folder] = {id: Folder(id, NAMES[language][id], uidvalidity=int(id)) for id in ROLES}
         self.items: dict[str, Message] = {}
+        self.tags: dict[str, str] = {}
+        """A person's own, names by id."""
         self.quota: int | None = None
         self._shown: dict[str, Message] = {}
         self._searched: dict[str, Message] = {}

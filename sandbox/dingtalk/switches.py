@@ -44,6 +44,9 @@ class Switches:
     """What a batch call does with an id that isn't there."""
     folder_parent_key: Literal["folderId", "folerId", "folder"] = "folderId"
 
+    tag_routes: bool = False
+    """A person's own tags can be listed over REST."""
+
     # Attachments
     stream: Literal["relative", "absolute", "json"] = "relative"
     """How `$value` points to the stream: a 302 with a relative or absolute Location, or 200 with {location}."""

@@ -18,6 +18,7 @@ from sandbox.microsoft import ids
 from sandbox.microsoft.records import Address, Attachment, Message
 
 CRLF = "\r\n"
+_BYTES = compat32.clone(linesep=CRLF, mangle_from_=False, max_line_length=None)
 _AS_IT_IS = SMTP.clone(refold_source="none")
 _RECEIPT_HEADERS = ("disposition-notification-to", "return-receipt-to", "x-confirm-reading-to")
 _IMPORTANCE = {
@@ -78,7 +79,7 @@ class _Walk:
     def _take(self, part: Part) -> None:
         kind, named = part.get_content_type(), part.get_filename() is not None
         attached = part.get_content_disposition() == "attachment" or named
-        if part.is_multipart() and kind != "message/rfc822":
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
             for child in part.get_payload():
                 self._take(child)  # type: ignore[arg-type]  # the payload of a multipart is parts
         elif kind in ("text/plain", "text/html") and not attached and kind not in self._bodies:
@@ -99,7 +100,7 @@ class _Walk:
             id="",
             name=_decoded(part.get_filename() or "") or _name(part, number),
             content_type=part.get_content_type(),
-            content=_inner(part) if item else _payload(part),
+            content=_inner(part) if part.is_multipart() else _payload(part),
             inline=inline,
             content_id=content_id,
             kind="item" if item else "file",
@@ -115,8 +116,8 @@ def _name(part: Part, number: int) -> str:
 
 
 def _inner(part: Part) -> bytes:
-    inner = part.get_payload()
-    return inner[0].as_bytes() if isinstance(inner, list) and inner else b""  # type: ignore[union-attr]
+    """What stands below the headers of a `message/…` part, as it came: an attached message, the report of a bounce."""
+    return part.as_bytes(policy=_BYTES).partition(b"\r\n\r\n")[2]
 
 
 def _payload(part: Part) -> bytes:

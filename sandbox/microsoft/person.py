@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import cast
 
-from sandbox.microsoft import names
+from sandbox.microsoft import names, properties
 from sandbox.microsoft.mime import parse
 from sandbox.microsoft.records import Address, Attachment, Folder, Message
 from sandbox.microsoft.store import Store
@@ -95,6 +95,12 @@ class GraphMailbox:
         with self._world.lock:
             self.store.change(self.store.find(id), categories=tuple(categories))
 
+    def answer(self, id: str) -> None:
+        with self._world.lock:
+            message = self.store.find(id)
+            verb = {properties.LAST_VERB: properties.REPLIED}
+            self.store.change(message, properties={**message.properties, **verb})
+
     def _visible(self, folder: Folder) -> bool:
         return folder.well_known != names.ROOT and self.store.under(folder.id, names.ROOT)
 
@@ -128,6 +134,9 @@ def stored(message: Message) -> Stored:
         draft=message.draft,
         conversation=message.conversation,
         version=message.version,
+        categories=message.categories,
+        answered=message.properties.get(properties.LAST_VERB) in (properties.REPLIED, properties.REPLIED_TO_ALL),
+        forwarded=message.properties.get(properties.LAST_VERB) == properties.FORWARDED,
     )
 
 

@@ -52,7 +52,9 @@ class Office:
         microsoft: Microsoft365,
         dingtalk: DingTalkMail,
         deliver: Callable[[str, Mapping[str, Any]], None],
+        settings: Mapping[str, str],
     ) -> None:
+        self._settings = {**SETTINGS, **settings}
         self.world, self.microsoft, self.dingtalk = world, microsoft, dingtalk
         self.mailboxes: dict[str, Mailbox] = {
             "dingtalk": dingtalk.add_mailbox(DINGTALK, client_password="client-password"),
@@ -84,7 +86,7 @@ class Office:
             streams=SimStreams(world, self.dingtalk.imap),
             tokens=SimTokens(self._transport, clock),
         )
-        return build(load_settings(SETTINGS), parts)
+        return build(load_settings(self._settings), parts)
 
     def rows(self, partition: str = "pair-1:mail") -> dict[str, Mapping[str, Any]]:
         """The rows of a partition, the pair's ledger by default, as they stand."""

@@ -15,12 +15,17 @@ from sandbox.truth import Mailbox, Stored
 Rows = Mapping[str, Mapping[str, Any]]
 
 
+RUN = 60.0
+"""Seconds between a run's reads and its commit, at most."""
+
+
 @dataclass(slots=True)
 class Edit:
     side: str
     field: str
     value: Any
     at: float
+    old: Any
     superseded: bool = False
 
 
@@ -36,6 +41,7 @@ class Group:
     edits: list[Edit] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
+    """Those that people have seen; a move may change them, and a row of the ledger may still name an old one."""
 
 
 class Oracle:
@@ -61,18 +67,24 @@ class Oracle:
         """An edit supersedes earlier ones of its field that its author could see. What is done to the extra one of two
         equal messages once it lies in the trash concerns nobody else."""
         group, old = self._group(side, item), self._shown(side, item, field)
+        group.ids.add(item.id)
         if group.twins and self.place(side, item) == "trash":
             return
         for edit in group.edits:
             if edit.field == field and (edit.side == side or edit.value == old):
                 edit.superseded = True
-        group.edits.append(
-            Edit(side, field, value, self._now(), superseded=self._is_no_change(group, item, field, value))
-        )
+        same = self._is_no_change(group, item, field, value) or self._is_back(group, side, field, value)
+        group.edits.append(Edit(side, field, value, self._now(), old, superseded=same))
         group.trashed += value == "trash"
-        if value == "trash" and not any(i.message_id == item.message_id for i in self._boxes[other(side)].messages()):
+        there = any(i.message_id == item.message_id for i in self._boxes[other(side)].messages())
+        if value in ("trash", "junk") and not there:
             group.never.add(other(side))
         group.history.append(f"{self._now():.1f} {side} {field}: {old} -> {value}")
+
+    def _is_back(self, group: Group, side: str, field: str, value: Any) -> bool:
+        """A value that was away for less than a run's time has not changed for a run that read it before."""
+        edits = [edit for edit in group.edits if (edit.side, edit.field) == (side, field)]
+        return bool(edits) and edits[-1].old == value and self._now() - edits[-1].at <= RUN
 
     def _is_no_change(self, group: Group, item: Stored, field: str, value: Any) -> bool:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
@@ -81,6 +93,8 @@ class Oracle:
         for side, box in self._boxes.items():
             same = [i for i in box.messages() if i.message_id == item.message_id]
             ids |= {i.id for i in same if self._group(side, i) is group}
+        if field == "categories":  # the ledger holds hashes of them
+            return value in ((), *(edit.value for edit in group.edits if edit.field == field))
         links = [row for key, row in rows.items() if key.startswith("l:")]
         agreed = [row["base"] for row in links if ids & {row["outlook"]["id"], row["dingtalk"]["id"]}]
         if not agreed:
@@ -97,6 +111,8 @@ class Oracle:
         return {row["twin"]: names[row["id"]] for row in found}
 
     def _shown(self, side: str, item: Stored, field: str) -> Any:
+        if field == "categories":
+            return tuple(sorted(item.categories))
         return self.place(side, item) if field == "folder" else getattr(item, field)
 
     def _group(self, side: str, item: Stored) -> Group:
@@ -155,8 +171,9 @@ class Oracle:
         if one != two and not (group.twins and not (any(live.values()))):
             self.fail("differs", story)
 
-    def _state(self, side: str, item: Stored) -> tuple[str, bool, str, tuple[tuple[str, str], ...]]:
-        return self.place(side, item), item.read, item.flag, tuple((a.name, a.sha256) for a in item.attachments)
+    def _state(self, side: str, item: Stored) -> tuple[Any, ...]:
+        files = tuple((a.name, a.sha256) for a in item.attachments)
+        return self.place(side, item), item.read, item.flag, tuple(sorted(item.categories)), files
 
     def _check_edits(
         self,
@@ -170,6 +187,8 @@ class Oracle:
         at a vendor without a version check, can't be seen by anyone."""
         for edit in group.edits:
             if group.never or edit.superseded or (edit.field, edit.value) in overwritten:
+                continue
+            if edit.field == "categories" and any(field == "categories" for field, _ in overwritten):
                 continue
             if all(any(self._shown(s, i, edit.field) == edit.value for i in items) for s, items in sides.items()):
                 continue

@@ -15,6 +15,7 @@ from sandbox.truth import Flag, Mailbox, Stored
 
 SIDES = ("dingtalk", "outlook")
 FLAGS: tuple[Flag, ...] = ("none", "flagged", "complete")
+CATEGORIES = ("海关", "Urgent")
 OUTSIDE = ("li.na@supplier.example", "chan@forwarder.example", "ops@customs.example")
 
 
@@ -26,7 +27,7 @@ class Letter:
 
 class People:
     """`mailboxes` by side; `folders`: names of folders that exist on both sides; `touched(side)` is called after each
-    act so that the vendor's pushes can be delivered."""
+    act so that the vendor's pushes can be delivered. `sorting`: whether they give messages categories."""
 
     def __init__(
         self,
@@ -35,7 +36,9 @@ class People:
         mailboxes: dict[str, Mailbox],
         oracle: Oracle,
         touched: Callable[[], None],
+        sorting: bool = False,
     ) -> None:
+        self._sorting = sorting
         self._world, self._rng, self._boxes, self._oracle, self._touched = world, rng, mailboxes, oracle, touched
         self.acts = 0
         self.active = True
@@ -61,7 +64,9 @@ class People:
         if not items or r.random() < (0.35 if len(items) < 6 else 0.08):
             return self._arrive(side)
         item = r.choice(sorted(items, key=lambda m: m.id))
-        acts: dict[str, int] = {"read": 25, "flag": 20}
+        acts: dict[str, int] = {"read": 25, "flag": 20, "answer": 3}
+        if self._sorting:
+            acts["sort"] = 12
         if not self._oracle.is_ambiguous(item):
             acts |= {"move": 22, "trash": 10, "restore": 14}
         self._change(side, item, r.choices(list(acts), list(acts.values()))[0])
@@ -74,6 +79,12 @@ class People:
         elif what == "flag":
             flag = r.choice([f for f in FLAGS if f != item.flag])
             self._edit(side, item, "flag", flag, lambda: box.set_flag(item.id, flag))
+        elif what == "answer":
+            box.answer(item.id)
+            self._done(f"{side} {item.message_id[:12]} answered")
+        elif what == "sort":
+            chosen = tuple(sorted(r.sample(CATEGORIES, r.randint(0, len(CATEGORIES)))))
+            self._edit(side, item, "categories", chosen, lambda: box.set_categories(item.id, chosen))
         elif what == "trash" and item.folder != trash:
             self._edit(side, item, "folder", "trash", lambda: box.move(item.id, trash))
         elif (what == "move") == (item.folder != trash):
@@ -84,7 +95,7 @@ class People:
     def _places(self, side: str) -> dict[str, str]:
         box = self._boxes[side]
         named = {f.name: f.id for f in box.folders() if f.role is None and f.name in ("Shipments", "报关")}
-        return {**named, "inbox": box.role("inbox")}
+        return {**named, "inbox": box.role("inbox"), "junk": box.role("junk")}
 
     def _edit(self, side: str, item: Stored, field: str, value: Any, act: Callable[[], Any]) -> None:
         self._oracle.edited(side, item, field, value)

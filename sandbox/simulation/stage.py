@@ -35,6 +35,7 @@ class Stage:
         dingtalk: DingTalkSwitches,
         workers: int = 3,
         skew: Callable[[], float] = lambda: 0.0,
+        settings: Mapping[str, str] = {},
     ) -> None:
         self.world, self._skew = world, skew
         seed = world.rng.getrandbits(30)
@@ -56,7 +57,7 @@ class Stage:
             client_id="ali",
             client_secret="s",
         )
-        self.office = Office(world, self.microsoft, self.dingtalk, self.deliver)
+        self.office = Office(world, self.microsoft, self.dingtalk, self.deliver, settings)
         self.workers = [self._worker() for _ in range(workers)]
         self.pushes: Callable[[], list[float]] = lambda: [0.1]
         self.restart: Callable[[], float] = lambda: 0.5

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sandbox.dingtalk import Switches as DingTalkSwitches
 from sandbox.microsoft import Switches as MicrosoftSwitches
 from sandbox.simulation.faults import Faults
+from sandbox.simulation.office import DINGTALK
 from sandbox.simulation.oracle import Oracle
-from sandbox.simulation.people import People
+from sandbox.simulation.people import CATEGORIES, People
 from sandbox.simulation.stage import INVISIBLE, Stage
 from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
 
@@ -39,19 +40,26 @@ class Story:
         self._dice = random.Random(seed * 7919 + 1)
         self._faults = Faults().scaled(self._dice.choice((1.3, 1.8, 2.5)))
         self._active = True
+        sorting = seed % 2 == 0
         self.stage = Stage(
             self.world,
             microsoft=MicrosoftSwitches(list_lag=self._dice.choice((0.0, 15.0, 40.0)), glitch_404=0.005),
             dingtalk=DingTalkSwitches(
-                list_lag=self._dice.choice((0.0, 15.0, 40.0)), glitch_404=0.005, move_keeps_id=seed % 3 != 0
+                list_lag=self._dice.choice((0.0, 15.0, 40.0)),
+                glitch_404=0.005,
+                move_keeps_id=seed % 3 != 0,
+                tag_routes=sorting,
             ),
             skew=lambda: self._dice.uniform(-20, 20),
+            settings={"TANDEM_CATEGORIES": "true", "TANDEM_JUNK": "copy"} if sorting else {},
         )
         self.stage.pushes = self._pushes
         self.stage.restart = lambda: self.world.rng.choice((0.5, 120.0, INVISIBLE))
         boxes = self.stage.mailboxes
         self.oracle = Oracle(boxes, lambda: self.world.now - EPOCH, self.stage.office.rows)
-        self.people = People(self.world, self._dice, boxes, self.oracle, self.stage.push)
+        self.people = People(self.world, self._dice, boxes, self.oracle, self.stage.push, sorting)
+        for name in CATEGORIES:
+            self.stage.dingtalk.mailboxes[DINGTALK].make_tag(name)
 
     def _fate(self, world: World, kind: Kind, name: str) -> Fate:
         fate = self._faults.decide(world, kind, name) if self._active else calm(world, kind, name)

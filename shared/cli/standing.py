@@ -45,6 +45,7 @@ def _told(pair: Pair, status: Status) -> dict[str, Any]:
         "state": "paused" if pair.paused else _state(status),
         "links": status.links,
         "gone": status.gone,
+        "read_elsewhere": status.read_elsewhere,
         "waiting": dict(Counter(row.reason for row in status.waiting)),
         "held_back": dict(Counter(link.waits for link in status.held_back)),
         "open_intents": status.open_intents,
@@ -76,6 +77,8 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
             lines.append((name, ", ".join(f"{count} {reason}" for reason, count in sorted(facts[key].items()))))
     if facts["gone"]:
         lines.append(("gone", f"{facts['gone']} vanished from one side and are kept on the other"))
+    if facts["read_elsewhere"]:
+        lines.append(("receipts", f"{facts['read_elsewhere']} ask for one and were read on the other side alone"))
     if facts["open_intents"]:
         lines.append(("under way", str(facts["open_intents"])))
     return lines

@@ -1,8 +1,8 @@
 """IMAP, the one door through which DingTalk takes original bytes with their dates (Alimail: IMAP).
 
 A thin layer over imapclient whose bytes go through the MailStream port. Of the vendor's commands only LOGIN, LIST,
-STATUS, SELECT, APPEND and UID FETCH are used: COPY moves there, SEARCH by header is refused, and EXAMINE is not
-documented. Names go out in modified UTF-7; raw ones make the server drop the connection.
+STATUS, SELECT, APPEND, UID FETCH and UID SEARCH by date are used: COPY moves there, SEARCH by header is refused, and
+EXAMINE is not documented. Names go out in modified UTF-7; raw ones make the server drop the connection.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from __future__ import annotations
 import imaplib
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from imapclient import IMAPClient
+from imapclient.datetime_util import format_criteria_date
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
 from imapclient.response_parser import parse_fetch_response
 
-from shared.dingtalk.limits import TIMEOUT, time_for
+from shared.dingtalk.limits import LARGEST, TIMEOUT, time_for
 from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
-from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, Unavailable
+from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, TooLarge, Unavailable
 from shared.ports.replica import Permit
 from shared.ports.world import Clock, MailStream, MailStreams, TransportError
 
@@ -56,6 +57,34 @@ class Position:
     def parse(cls, text: str) -> Position | None:
         validity, _, uid = text.partition(":")
         return cls(int(validity), int(uid)) if validity.isdecimal() and uid.isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A message as the REST door shows it. Its UID is known to nobody: it is told by its Message-ID, or, without one,
+    by its date; by its size where several could be meant."""
+
+    message_id: str
+    received: float
+    size: int | None
+
+    def among(self, rows: Mapping[int, Mapping[bytes, Any]]) -> int | None:
+        found = [uid for uid, row in rows.items() if self._may_be(row)]
+        if len(found) > 1:
+            found = [uid for uid in found if rows[uid].get(b"RFC822.SIZE") == self.size]
+        if len(found) != 1:
+            return None
+        if rows[found[0]].get(b"RFC822.SIZE", 0) > LARGEST:
+            raise TooLarge(f"the original is over the {LARGEST} bytes that can be carried", code="size")
+        return found[0]
+
+    def _may_be(self, row: Mapping[bytes, Any]) -> bool:
+        lines = next((value for value in row.values() if isinstance(value, bytes)), b"")
+        message_id = lines.partition(b":")[2].strip().strip(b"<>").decode("utf-8", "replace")
+        if message_id or self.message_id:
+            return message_id == self.message_id
+        at = row.get(b"INTERNALDATE")
+        return isinstance(at, datetime) and int(at.timestamp()) == int(self.received)
 
 
 class ImapDoor:
@@ -107,13 +136,15 @@ class ImapDoor:
             self._positions[name] = Position(status[b"UIDVALIDITY"], status[b"UIDNEXT"])
         return self._positions[name]
 
-    def append(self, name: str, mime: bytes, *, read: bool, received: float, permit: Permit) -> None:
+    def append(
+        self, name: str, mime: bytes, *, read: bool, received: float, permit: Permit, answered: bool = False
+    ) -> None:
         """Put `mime` there with its INTERNALDATE. `permit` is called right before the command leaves. The server
         waits for the message until it has said go (no LITERAL+), so up to then a lost connection has done nothing.
         A message that isn't on its way within the time for its size stops half-way, so that none lands much later.
 
         Raises MailboxFull or Refused (nothing done), OutcomeUnknown once the message was under way."""
-        flags = ("\\Seen",) if read else ()
+        flags = [flag for flag, there in (("\\Seen", read), ("\\Answered", answered)) if there]
         date = datetime.fromtimestamp(int(min(max(received, 0.0), LAST)), UTC)
 
         def append(client: _Client) -> bytes:
@@ -134,6 +165,25 @@ class ImapDoor:
             rows = client.uid_fetch(f"{position.uid}:*", asked)
             shown = [value for uid, row in rows.items() if uid >= position.uid for value in row.values()]
             return [value for value in shown if isinstance(value, bytes)]
+
+        return self._run(fetch)
+
+    def original(self, name: str, sought: Sought) -> bytes | None:
+        """The bytes of a message, which stays unread. None unless exactly one message can be meant. TooLarge when it is
+        over what can be carried."""
+
+        def fetch(client: _Client) -> bytes | None:
+            client.select_folder(name)
+            day = datetime.fromtimestamp(int(sought.received), UTC).date()
+            uids = client.uid_search(day - timedelta(days=1), day + timedelta(days=2))
+            if not uids:
+                return None
+            asked = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+            uid = sought.among(client.uid_fetch(",".join(map(str, uids)), asked))
+            if uid is None:
+                return None
+            value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
+            return value if isinstance(value, bytes) else None
 
         return self._run(fetch)
 
@@ -293,6 +343,13 @@ class _Client(IMAPClient):  # type: ignore[misc]
     @property
     def underway(self) -> bool:
         return bool(self._imap.underway)
+
+    def uid_search(self, since: date, before: date) -> list[int]:
+        """UIDs of what came from `since` until the day before `before`, in the server's zone."""
+        asked = [b"SINCE", format_criteria_date(since), b"BEFORE", format_criteria_date(before)]
+        status, data = self._imap.uid("SEARCH", *(word.decode() for word in asked))
+        self._checkok("search", status, data)
+        return [int(uid) for part in data if part for uid in part.split()]
 
     def uid_fetch(self, uids: str, asked: str) -> dict[int, dict[bytes, Any]]:
         """As `fetch`, for a range without an end, which imapclient's own doesn't take."""

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from shared.dingtalk import mapping
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.folders import Counted, walk
-from shared.dingtalk.mapping import stamp
 from shared.dingtalk.shapes import ATTACHMENT, FOLDER, ROW, WHOLE
 from shared.model.answers import Must, Shape, misfit
 from shared.model.errors import NotFound, NotPermitted, Unavailable
@@ -47,6 +47,7 @@ class Mailbox:
         self._alimail = alimail
         self._executor = executor
         self._path = f"/v2/users/{quote(user, safe='@')}"
+        self.tags: mapping.Tags = mapping.NO_TAGS
 
     def tree(self) -> tuple[Counted, ...]:
         """All folders with their counters: one request for the top and one for each folder with children. Unavailable
@@ -70,12 +71,22 @@ class Mailbox:
             raise NotPermitted("Alimail has no such mailbox", code=error.code) from error
         return list(answer["folders"])
 
+    def learn_tags(self) -> mapping.Tags:
+        """The mailbox's own tags, with which rows and items show categories from now on. No public page names the route
+        (Alimail: tags); where it isn't there, there are none."""
+        try:
+            answer = self._alimail.get("the tag list", f"{self._path}/tags")
+        except NotFound:
+            answer = {}
+        self.tags = mapping.own_tags(answer.get("tags") or ())
+        return self.tags
+
     def pages(self, folder: str, select: str, window: Window | None = None) -> Iterator[list[Json]]:
         """Pages of a folder, newest first. The cursor is a position, so rows may come twice while mail arrives."""
         path = f"{self._path}/mailFolders/{quote(folder, safe='')}/messages"
         query = {"cursor": "", "size": str(PAGE), "isAscending": "false", "$select": select}
         if window is not None:
-            query |= {"startTime": stamp(window.start), "endTime": stamp(window.end)}
+            query |= {"startTime": mapping.stamp(window.start), "endTime": mapping.stamp(window.end)}
         while True:
             answer = self._get("a page of a folder", path, query, PAGE_SHAPE)
             yield list(answer.get("messages") or ())

@@ -6,9 +6,9 @@ or one object (Alimail: semantics). There is no version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from shared.dingtalk.folders import DRAFTS
 from shared.dingtalk.mime import (
@@ -20,14 +20,14 @@ from shared.dingtalk.mime import (
     without_method,
 )
 from shared.model.mail import Address, Attachment, Item, Message, Row
-from shared.model.words import Flag
+from shared.model.words import Flag, Importance
 
 Json = Any
 
 ROW = "id,folderId,isRead,tags,receivedDateTime,internetMessageId"
 LISTED = ROW + ",internetMessageHeaders,size"
 ITEM = LISTED + ",subject,from,sender,toRecipients,ccRecipients,isReadReceiptRequested"
-WHOLE = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,hasAttachments,body"
+WHOLE = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,hasAttachments,body,isReplied,isForwarded"
 """What is asked for by $select: Alimail shows only a small default set without it."""
 
 FLAGGED_TAG, COMPLETE_TAG, IMPORTANT_TAG = "1", "2", "11"
@@ -48,10 +48,15 @@ TAG_STEPS: dict[tuple[Flag, Flag], tuple[tuple[str, tuple[str, ...]], ...]] = {
 }
 """From one flag to another, in an order that shows either the old one or the new one in between, never none."""
 
-IMPORTANCE: dict[str, Literal["low", "normal", "high"]] = {"PRY_LOW": "low", "PRY_HIGH": "high"}
+IMPORTANCE: dict[str, Importance] = {"PRY_LOW": "low", "PRY_HIGH": "high"}
 
 
-def row(json: Json) -> Row:
+Tags = Mapping[str, str]
+"""Names of a mailbox's own tags by id; empty where categories don't cross."""
+NO_TAGS: Tags = {}
+
+
+def row(json: Json, tags: Tags = NO_TAGS) -> Row:
     return Row(
         id=str(json["id"]),
         folder=str(json.get("folderId") or ""),
@@ -59,13 +64,14 @@ def row(json: Json) -> Row:
         flag=flag(json.get("tags")),
         received=_received(json),
         message_id=_message_id(json.get("internetMessageId")),
+        categories=tuple(sorted(tags[tag] for tag in _tags(json.get("tags")) if tag in tags)),
     )
 
 
-def item(json: Json) -> Item:
-    shown = row(json)
-    headers = _headers(json)
-    asks = any(name.lower() in headers for name in RECEIPT_HEADERS)
+def item(json: Json, tags: Tags = NO_TAGS) -> Item:
+    shown = row(json, tags)
+    fields = headers(json)
+    asks = any(name.lower() in fields for name in RECEIPT_HEADERS)
     return Item(
         id=shown.id,
         folder=shown.folder,
@@ -79,19 +85,20 @@ def item(json: Json) -> Item:
             filter(None, (_bare(one) for name in ("toRecipients", "ccRecipients") for one in json.get(name) or ()))
         ),
         size=size(json.get("size")),
-        key=headers.get(KEY_HEADER.lower(), ""),
+        key=fields.get(KEY_HEADER.lower(), ""),
         draft=shown.folder == DRAFTS,
         wants_receipt=bool(json.get("isReadReceiptRequested")) or asks,
+        categories=shown.categories,
     )
 
 
 def key(json: Json) -> str | None:
     """Our key as a listing shows it; None when the listing shows no headers, "" when there is none among them."""
-    return _headers(json).get(KEY_HEADER.lower(), "") if json.get("internetMessageHeaders") else None
+    return headers(json).get(KEY_HEADER.lower(), "") if json.get("internetMessageHeaders") else None
 
 
 def message(json: Json, attachments: Sequence[Attachment]) -> Message:
-    headers, body = _headers(json), json.get("body") or {}
+    fields, body = headers(json), json.get("body") or {}
     important = IMPORTANT_TAG in _tags(json.get("tags"))
     return Message(
         message_id=_message_id(json.get("internetMessageId")),
@@ -104,20 +111,32 @@ def message(json: Json, attachments: Sequence[Attachment]) -> Message:
         reply_to=_addresses(json.get("replyTo")),
         sent=epoch(json.get("sentDateTime")),
         received=_received(json),
-        in_reply_to=headers.get("in-reply-to", ""),
-        references=headers.get("references", ""),
+        in_reply_to=fields.get("in-reply-to", ""),
+        references=fields.get("references", ""),
         text=str(body.get("bodyText") or ""),
         html=str(body.get("bodyHtml") or ""),
         attachments=tuple(attachments),
         importance="high" if important else IMPORTANCE.get(str(json.get("priority")), "normal"),
+        answered=bool(json.get("isReplied")),
+        forwarded=bool(json.get("isForwarded")),
     )
+
+
+def kind_of(json: Json) -> str:
+    """The content type of an attachment as it is listed."""
+    extra = {str(name).lower(): value for name, value in (json.get("extHeaders") or {}).items()}
+    kind = str(extra.get("content-type") or json.get("contentType") or "application/octet-stream")
+    return kind.partition(";")[0].strip().lower()
+
+
+def content_type(json: Json) -> str:
+    """The content type of a message, as its headers say."""
+    return headers(json).get("content-type", "").partition(";")[0].strip().lower()
 
 
 def attachment(json: Json, content: bytes) -> Attachment:
     """The type stands in `extHeaders`, else in `contentType`. What invites becomes a file that doesn't."""
-    extra = {str(name).lower(): value for name, value in (json.get("extHeaders") or {}).items()}
-    kind = str(extra.get("content-type") or json.get("contentType") or "application/octet-stream")
-    kind = kind.partition(";")[0].strip().lower()
+    kind = kind_of(json)
     if kind in CALENDAR_TYPES:
         return Attachment(INVITE_NAME, INVITE_TYPE, without_method(content))
     return Attachment(
@@ -132,6 +151,21 @@ def attachment(json: Json, content: bytes) -> Attachment:
 def flag(tags: Json) -> Flag:
     shown = _tags(tags)
     return "complete" if COMPLETE_TAG in shown else "flagged" if FLAGGED_TAG in shown else "none"
+
+
+def own_tags(listed: Sequence[Json]) -> Tags:
+    """Names by id, without the tags that mean a flag or a star."""
+    known = (FLAGGED_TAG, COMPLETE_TAG, IMPORTANT_TAG)
+    shown = {str(one.get("id") or ""): str(one.get("name") or "").strip() for one in listed}
+    return {id: name for id, name in shown.items() if id and name and id not in known}
+
+
+def tag_steps(tags: Tags, was: Collection[str], now: Collection[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """What sets the categories `now` on a message that shows `was`; of two tags with one name the first is set."""
+    ids = {name: id for id, name in reversed(list(tags.items()))}
+    added = tuple(ids[name] for name in now if name in ids and name not in was)
+    removed = tuple(id for id, name in tags.items() if name in was and name not in now)
+    return [(action, some) for action, some in (("addTags", added), ("removeTags", removed)) if some]
 
 
 def epoch(text: Json) -> float | None:
@@ -157,7 +191,7 @@ def _message_id(text: Json) -> str:
     return str(text or "").strip().removeprefix("<").removesuffix(">").strip()
 
 
-def _headers(json: Json) -> Mapping[str, str]:
+def headers(json: Json) -> Mapping[str, str]:
     """By lower-case name; of a header that is shown as a list, the first value."""
     shown = json.get("internetMessageHeaders") or {}
     values = {

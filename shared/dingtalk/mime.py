@@ -45,7 +45,7 @@ def prepare(mime: bytes, key: str) -> bytes:
 
     A header that could make another program answer keeps its text under a name that none acts on; so does the key of
     an earlier copy."""
-    head, body = _split(_BARE_LF.sub(b"\r\n", mime))
+    head, body = split(_BARE_LF.sub(b"\r\n", mime))
     renamed = {name.lower().encode(): b"X-Tandem-" + name.encode() for name in RECEIPT_HEADERS}
     renamed[KEY_HEADER.lower().encode()] = b"X-Tandem-Former-Key"
     fields = [renamed.get(name.lower(), name) + rest for name, rest in _fields(head)]
@@ -60,7 +60,7 @@ def without_method(calendar: bytes) -> bytes:
     return _METHOD.sub(b"", calendar)
 
 
-def _split(part: bytes) -> tuple[bytes, bytes]:
+def split(part: bytes) -> tuple[bytes, bytes]:
     """The header lines, and everything from the blank line on."""
     if part.startswith(b"\r\n"):
         return b"", part
@@ -83,25 +83,34 @@ def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _without_invitations(part: bytes, depth: int = 0) -> bytes:
     """The part with every calendar part below it rewritten in place, also inside a signed one: that no client offers
     an answer outweighs the signature. A message that is itself attached is left alone."""
-    head, body = _split(part)
-    described = _described(head)
-    kind, boundary = described.get_content_type(), described.get_boundary()
+    head, body = split(part)
+    shown = described(head)
+    kind, boundary = shown.get_content_type(), shown.get_boundary()
     if kind in CALENDAR_TYPES:
         return _as_file(head, body)
     if not kind.startswith("multipart/") or not boundary or depth == _DEPTH:
         return part
+    parts = pieces(body, boundary)
+    rest = body[sum(map(len, parts)) :]
+    parts[2::2] = [piece[:2] + _without_invitations(piece[2:], depth + 1) for piece in parts[2::2]]
+    return head + b"".join(parts) + rest
+
+
+def pieces(body: bytes, boundary: str) -> list[bytes]:
+    """What a multipart's body holds up to its closing line: what comes before the first part, then by turns a line that
+    separates and a part, which begins with the end of that line."""
     dashes = b"--" + boundary.encode("latin-1", "replace")
-    pieces = re.split(rb"((?:\A|\r\n)" + re.escape(dashes) + rb"(?:--)?[ \t]*(?=\r\n|\Z))", body)
-    for at in range(2, len(pieces), 2):
-        if pieces[at - 1].strip() == dashes + b"--":
-            break
-        pieces[at] = pieces[at][:2] + _without_invitations(pieces[at][2:], depth + 1)
-    return head + b"".join(pieces)
+    found = re.split(rb"((?:\A|\r\n)" + re.escape(dashes) + rb"(?:--)?[ \t]*(?=\r\n|\Z))", body)
+    for at in range(1, len(found), 2):
+        if found[at].strip() == dashes + b"--":
+            return found[:at]
+    return found
 
 
-def _described(head: bytes, body: bytes = b"") -> Parsed:
+def described(head: bytes, body: bytes = b"") -> Parsed:
     """The part as its Content- fields describe it."""
-    return email.message_from_bytes(b"".join(name + rest for name, rest in _fields(head) if _is_content(name)) + body)
+    fields = (name + rest for name, rest in _fields(head) if name.lower().startswith(b"content-"))
+    return email.message_from_bytes(b"".join(fields) + body)
 
 
 def _is_content(name: bytes) -> bool:
@@ -109,7 +118,7 @@ def _is_content(name: bytes) -> bool:
 
 
 def _as_file(head: bytes, body: bytes) -> bytes:
-    content = _described(head, body).get_payload(decode=True)
+    content = described(head, body).get_payload(decode=True)
     assert isinstance(content, bytes)
     encoded = base64.encodebytes(without_method(content)).rstrip(b"\n").replace(b"\n", b"\r\n")
     kept = b"".join(name + rest for name, rest in _fields(head) if not _is_content(name))

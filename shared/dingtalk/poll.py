@@ -96,7 +96,7 @@ def looked(
 
 
 def page_hash(rows: Sequence[Row]) -> str:
-    shown = [(row.id, row.folder, row.read, row.flag) for row in rows]
+    shown = [(row.id, row.folder, row.read, row.flag, row.categories) for row in rows]
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]
 
 

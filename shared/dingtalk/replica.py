@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from shared.dingtalk import mapping, poll
 from shared.dingtalk.alimail import Alimail
-from shared.dingtalk.imap import ImapDoor, Position
+from shared.dingtalk.content import Contents
+from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.limits import LARGEST
 from shared.dingtalk.mailbox import Mailbox, known
 from shared.dingtalk.mime import KEY_HEADER, prepare
@@ -45,7 +46,7 @@ class DingTalkMail:
         self, alimail: Alimail, imap: ImapDoor | None, user: str, executor: Executor, turn: Callable[[], int]
     ) -> None:
         self._mailbox = Mailbox(alimail, user, executor)
-        self._search = Search(self._mailbox, executor)
+        self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor)
         self._imap = imap
         self._executor = executor
         self._turn = turn
@@ -79,7 +80,7 @@ class DingTalkMail:
             if isinstance(answer, NotFound):
                 items[id] = None
             elif isinstance(answer, NotPermitted) or not isinstance(answer, TandemError):
-                items[id] = mapping.item(known(answer))
+                items[id] = mapping.item(known(answer), self._mailbox.tags)
         return items
 
     def _look(
@@ -102,32 +103,35 @@ class DingTalkMail:
     def _pages(self, folder: str, cursor: Cursor | None) -> list[list[Row]]:
         pages: list[list[Row]] = []
         for page in self._mailbox.pages(folder, mapping.ROW):
-            pages.append([mapping.row(row) for row in page])
+            pages.append([mapping.row(row, self._mailbox.tags) for row in page])
             if len(pages) == poll.DEEPEST or not poll.goes_on(pages[-1], cursor):
                 break
         return pages
 
+    def labels(self) -> frozenset[str]:
+        """The names of the mailbox's own tags, from now on shown as categories: a person makes them in DingTalk."""
+        return frozenset(self._mailbox.learn_tags().values())
+
     def fetch(self, id: str) -> Message:
-        """The message as the REST door gives it, without original bytes. Refused when attachments are there that it
-        doesn't show: a message never crosses without its attachments."""
-        shown = self._mailbox.message(id, mapping.WHOLE)
-        text = mapping.message(shown, ())
+        """The message without its original bytes. What the REST door doesn't give whole is read by IMAP, as long as
+        there is a client password (see content.py)."""
+        return self._contents.whole(id, self._original)
+
+    def _original(self, shown: Json) -> bytes | None:
+        item = mapping.item(shown)
+        if self._imap is None:
+            return None
         try:
-            listed = self._mailbox.attachments(id) if shown.get("hasAttachments") or "cid:" in text.html else []
-            if shown.get("hasAttachments") and not listed:
-                raise Refused(f"message {id} has attachments that Alimail doesn't list", code="attachments_hidden")
-            sizes = [mapping.size(one.get("size")) or 0 for one in listed]
-            _bound(id, text, sizes)
-            calls = [
-                partial(self._mailbox.content, id, str(one["id"]), size)
-                for one, size in zip(listed, sizes, strict=True)
-            ]
-            contents = [known(content) for content in self._executor.map(calls)]
-        except NotFound as error:
-            raise Unavailable(f"an attachment of message {id} isn't there (any more)", code=error.code) from error
-        _bound(id, text, [len(content) for content in contents])
-        attachments = [mapping.attachment(one, content) for one, content in zip(listed, contents, strict=True)]
-        return mapping.message(shown, attachments)
+            return self._imap.original(
+                self._name(self._imap, item.folder), Sought(item.message_id, item.received, item.size)
+            )
+        except NoClientPassword:
+            return None
+        except TooLarge:
+            raise
+        except Refused as error:
+            self._listed = None  # the mailbox may have been renamed
+            raise Unavailable(f"message {item.id} could not be read by IMAP", code=error.code) from error
 
     def find(self, trace: Trace) -> Found:
         """In `trace.folder`, and in all others but the drafts unless the key was found there; a Message-ID may stand
@@ -162,9 +166,18 @@ class DingTalkMail:
         return str(door.position(self._name(door, folder)))
 
     def create(
-        self, message: Message, *, folder: str, read: bool, flag: Flag, key: str, mark: str, permit: Permit
+        self,
+        message: Message,
+        *,
+        folder: str,
+        read: bool,
+        flag: Flag,
+        categories: Sequence[str] = (),
+        key: str,
+        mark: str,
+        permit: Permit,
     ) -> Created:
-        """APPEND the original bytes (ValueError without them), find the id by the key in a listing, then set the flag.
+        """APPEND the original bytes (ValueError without them), find the id by the key in a listing, then set the tags.
         What goes wrong after the APPEND is no error, for the copy is there: without an id it is found by `find`, and
         unless `listed` only a read tells whether it shows the flag."""
         door = self._door()
@@ -174,18 +187,22 @@ class DingTalkMail:
             raise TooLarge(f"the message has {len(message.mime)} bytes, {LARGEST} can be carried", code="size")
         mime = prepare(message.mime, key)
         try:
-            door.append(self._name(door, folder), mime, read=read, received=message.received, permit=permit)
+            name, received = self._name(door, folder), message.received
+            door.append(name, mime, read=read, received=received, permit=permit, answered=message.answered)
         except Refused:
             self._listed = None  # the mailbox may have been renamed
             raise
         row = self._shown(folder, Wanted(key, message.message_id, message.received, ours=True))
         if row is None:
             return Created(None)
-        if row.flag == flag:
-            return Created(row.id, listed=row.read == read)
+        steps = self._tag_steps(row.id, row, flag, categories, permit)
+        if message.importance == "high":
+            star = (mapping.IMPORTANT_TAG,)
+            steps.append(partial(self._mailbox.update, row.id, "addTags", star, permit))
         with suppress(TandemError):
-            _in_turn(self._flag_steps(row.id, row.flag, flag, permit))
-        return Created(row.id)
+            _in_turn(steps)
+        as_made = row.flag == flag and set(row.categories) == set(categories)
+        return Created(row.id, listed=as_made and row.read == read)
 
     def _shown(self, folder: str, wanted: Wanted) -> Row | None:
         try:
@@ -194,22 +211,26 @@ class DingTalkMail:
             return None
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
-        """One request for `read`, one or two for `flag`, one for `folder`. Whether a moved message keeps the id that is
-        returned is the tenant's affair, and a read by it tells. Once a first request is done, a later one that is
-        refused, or for which the lease is lost, leaves the outcome of the whole unknown."""
+        """One request for `read`, one or two each for `flag` and `categories`, one for `folder`. Whether a moved
+        message keeps the id that is returned is the tenant's affair, and a read by it tells. Once a first request is
+        done, a later one that is refused, or for which the lease is lost, leaves the outcome of the whole unknown."""
         steps: list[Callable[[], None]] = []
         if "read" in changes:
             action = "markRead" if changes["read"] else "markUnread"
             steps.append(partial(self._mailbox.update, item.id, action, (), permit))
-        if "flag" in changes:
-            steps += self._flag_steps(item.id, item.flag, cast(Flag, changes["flag"]), permit)
+        flag = cast(Flag, changes.get("flag", item.flag))
+        categories = cast(Sequence[str], changes.get("categories", item.categories))
+        steps += self._tag_steps(item.id, item, flag, categories, permit)
         if "folder" in changes:
             steps.append(partial(self._mailbox.move, item.id, str(changes["folder"]), permit))
         _in_turn(steps)
         return item.id
 
-    def _flag_steps(self, id: str, was: Flag, flag: Flag, permit: Permit) -> list[Callable[[], None]]:
-        steps = mapping.TAG_STEPS.get((was, flag), ())
+    def _tag_steps(
+        self, id: str, was: Item | Row, flag: Flag, categories: Sequence[str], permit: Permit
+    ) -> list[Callable[[], None]]:
+        steps = list(mapping.TAG_STEPS.get((was.flag, flag), ()))
+        steps += mapping.tag_steps(self._mailbox.tags, was.categories, categories)
         return [partial(self._mailbox.update, id, action, tags, permit) for action, tags in steps]
 
     # ------------------------------------------------------------------------------------------------------- folders
@@ -239,9 +260,3 @@ def _in_turn(steps: Sequence[Callable[[], None]]) -> None:
             if not done:
                 raise
             raise OutcomeUnknown(f"a write stopped after {done} of its requests", code=error.code) from error
-
-
-def _bound(id: str, message: Message, sizes: Sequence[int]) -> None:
-    encoded = len(message.text.encode()) + len(message.html.encode()) + sum((size + 2) // 3 * 4 for size in sizes)
-    if encoded > LARGEST:
-        raise TooLarge(f"message {id} has {encoded} bytes as encoded, {LARGEST} can be carried", code="size")

@@ -54,7 +54,7 @@ class Search:
         for window in wanted.windows:
             for row in self._candidates(folder, wanted, window):
                 if mapping.key(row) == wanted.key or self._read(row["id"], wanted):
-                    return mapping.row(row)
+                    return mapping.row(row, self._mailbox.tags)
         return None
 
     def inside(self, folders: Sequence[str], wanted: Wanted) -> tuple[Item, ...]:
@@ -77,7 +77,7 @@ class Search:
 
     def _read(self, id: str, wanted: Wanted) -> Item | None:
         try:
-            item = mapping.item(self._mailbox.message(id, mapping.ITEM))
+            item = mapping.item(self._mailbox.message(id, mapping.ITEM), self._mailbox.tags)
         except NotFound:
             return None
         return item if wanted.matches(item) else None

@@ -32,7 +32,8 @@ class Link:
     `mid`: hash of the identity; `sent`: a sent message, not a received one. `copy`: the side on which our copy stands,
     None when both are originals. `gone`: that side vanished, the other keeps its item. `unsure`: fields whose last
     write was not seen to land. `made`: creates so far. `written`: when the copy was made. `waits`: why a step of this
-    link waits, "" if none does."""
+    link waits, "" if none does. `read_elsewhere`: the side whose message asks for a receipt and was read on the other
+    side alone; it stays unread, and the two count as equal."""
 
     key: str
     mid: str
@@ -47,6 +48,13 @@ class Link:
     written: float = 0.0
     waits: str = ""
     tries: int = 0
+    read_elsewhere: Side | None = None
+
+    def expected(self, side: Side) -> State:
+        """What this side shows when there is nothing to do."""
+        if self.read_elsewhere is None or side == self.read_elsewhere:
+            return self.base
+        return {**self.base, "read": True}
 
     def end(self, side: Side) -> End:
         return self.dingtalk if side == "dingtalk" else self.outlook

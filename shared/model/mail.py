@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from shared.model.words import Flag, Role
+from shared.model.words import Flag, Importance, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,8 @@ class Folder:
 class Row:
     """What a stream or listing shows of a message: a hint at which id to look at, never the truth about it.
 
-    `folder` is the vendor's id, `received` epoch seconds, `message_id` without angle brackets ("" if unknown)."""
+    `folder` is the vendor's id, `received` epoch seconds, `message_id` without angle brackets ("" if unknown);
+    `categories` by name."""
 
     id: str
     folder: str
@@ -31,13 +31,15 @@ class Row:
     flag: Flag
     received: float
     message_id: str = ""
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """What a read by id shows. `key` is our own mark ("" if it has none), `version` the vendor's ("" where there is
     none). Addresses are bare and lower case; `recipients` are To and Cc. `wants_receipt`: the message itself asks its
-    reader's program for a receipt, so that marking it read could send mail."""
+    reader's program for a receipt, so that marking it read could send mail. `answered` and `forwarded`: its owner did
+    so."""
 
     id: str
     folder: str
@@ -53,6 +55,10 @@ class Item:
     version: str = ""
     draft: bool = False
     wants_receipt: bool = False
+    categories: tuple[str, ...] = ()
+    importance: Importance = "normal"
+    answered: bool = False
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ class Message:
     """A message in canonical form, as it crosses. Times are epoch seconds, headers' texts decoded.
 
     `mime` holds the original bytes (RFC 5322) where the source's interface gives them; the other fields are always
-    filled from what the source shows."""
+    filled from what the source shows. `answered` and `forwarded` cross with the copy and never again."""
 
     message_id: str
     subject: str
@@ -117,8 +123,10 @@ class Message:
     text: str
     html: str
     attachments: tuple[Attachment, ...]
-    importance: Literal["low", "normal", "high"] = "normal"
+    importance: Importance = "normal"
     mime: bytes | None = None
+    answered: bool = False
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

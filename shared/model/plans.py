@@ -11,7 +11,8 @@ from shared.model.words import OUTLOOK, Side
 Value = str | bool
 State = Mapping[str, Value]
 """The fields of an item that people change, by name. For mail: `read` (bool), `flag`, `folder` (the folder link's key;
-"trash" for the trash). Always the same names on both sides and in the base."""
+"trash" for the trash), `categories` (hashes of those that both sides can hold). Always the same names on both sides and
+in the base."""
 
 Word = Literal["kept", "edited", "trashed", "gone", "unborn", "unknown"]
 

@@ -11,6 +11,7 @@ Role = Literal["inbox", "sent", "archive", "junk", "trash", "drafts", "system"]
 looked into; a folder made by a person has no role."""
 
 Flag = Literal["none", "flagged", "complete"]
+Importance = Literal["low", "normal", "high"]
 
 DINGTALK: Side = "dingtalk"
 OUTLOOK: Side = "outlook"

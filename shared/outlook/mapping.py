@@ -11,11 +11,11 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from email.policy import default
 from email.utils import getaddresses
-from typing import Any, Literal
+from typing import Any
 
 from shared.model.errors import Unavailable
 from shared.model.mail import Address, Attachment, Item, Message, Row
-from shared.model.words import Flag
+from shared.model.words import Flag, Importance
 
 Json = Mapping[str, Any]
 
@@ -25,19 +25,24 @@ ORIGINAL_ID = SPACE + "TandemMessageId"
 SIZE = "Integer 0x0E08"
 FLAGS_PROPERTY, DELIVERED, SUBMITTED = "Integer 0x0E07", "SystemTime 0x0E06", "SystemTime 0x0039"
 IN_REPLY_TO, REFERENCES = "String 0x1042", "String 0x1039"
-"""Ids of extended properties: our own two, and those of the store (PR_MESSAGE_SIZE, PR_MESSAGE_FLAGS ...)."""
+LAST_VERB = "Integer 0x1081"
+"""Ids of extended properties: our own two, and those of the store (PR_MESSAGE_SIZE, PR_LAST_VERB_EXECUTED ...)."""
 
-ROW_FIELDS = "id,isRead,flag,parentFolderId,receivedDateTime,internetMessageId,isDraft"
+ANSWERED, FORWARDED = ("102", "103"), ("104",)
+"""Values of the last verb: reply to the sender, reply to all, forward."""
+
+ROW_FIELDS = "id,isRead,flag,parentFolderId,receivedDateTime,internetMessageId,isDraft,categories"
 ITEM_FIELDS = (
     "id,parentFolderId,isRead,flag,receivedDateTime,internetMessageId,subject,from,toRecipients,ccRecipients,"
-    "isDraft,isReadReceiptRequested,changeKey"
+    "isDraft,isReadReceiptRequested,changeKey,categories,importance"
 )
-EXPAND = f"singleValueExtendedProperties($filter=id eq '{KEY}' or id eq '{ORIGINAL_ID}' or id eq '{SIZE}')"
+ASKED = " or ".join(f"id eq '{id}'" for id in (KEY, ORIGINAL_ID, SIZE, LAST_VERB))
+EXPAND = f"singleValueExtendedProperties($filter={ASKED})"
 
 TO_GRAPH: dict[Flag, str] = {"none": "notFlagged", "flagged": "flagged", "complete": "complete"}
 OF_GRAPH: dict[str, Flag] = {text: flag for flag, text in TO_GRAPH.items()}
-IMPORTANCE: dict[str, Literal["low", "high"]] = {"low": "low", "high": "high"}
-"""The header Importance, which the store writes; whatever else it says is normal."""
+IMPORTANCE: dict[str, Importance] = {"low": "low", "high": "high"}
+"""Whatever else it says is normal."""
 
 ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
 LAST = 253_402_300_799.0
@@ -80,6 +85,7 @@ def row(value: Json, folder: str) -> Row:
         flag=flag_of(value),
         received=epoch(value.get("receivedDateTime")),
         message_id=bare(value.get("internetMessageId")),
+        categories=tuple(value.get("categories") or ()),
     )
 
 
@@ -101,6 +107,10 @@ def item(value: Json) -> Item:
         version=version(value),
         draft=bool(value.get("isDraft")),
         wants_receipt=bool(value.get("isReadReceiptRequested")),
+        categories=shown.categories,
+        importance=IMPORTANCE.get(str(value.get("importance")), "normal"),
+        answered=own.get(_plain(LAST_VERB)) in ANSWERED,
+        forwarded=own.get(_plain(LAST_VERB)) in FORWARDED,
     )
 
 
@@ -125,12 +135,12 @@ def _address(value: Json | None) -> str:
 
 
 # ---- a message on its way to DingTalk: the original bytes
-def message(mime: bytes, received: float, message_id: str) -> Message:
-    """`received` and `message_id` are what the read by id shows; everything else stands in the bytes' header. Bodies
-    and attachments stay in the bytes."""
+def message(mime: bytes, item: Item) -> Message:
+    """What a read by id shows is taken from `item`; everything else stands in the bytes' header. Bodies and attachments
+    stay in the bytes."""
     head = BytesHeaderParser(policy=default).parsebytes(mime)
     return Message(
-        message_id=message_id,
+        message_id=item.message_id,
         subject=_header(head, "subject"),
         sender=_first(head, "sender") or _first(head, "from"),
         from_=_first(head, "from"),
@@ -139,14 +149,16 @@ def message(mime: bytes, received: float, message_id: str) -> Message:
         bcc=_addresses(head, "bcc"),
         reply_to=_addresses(head, "reply-to"),
         sent=_date(head),
-        received=received,
+        received=item.received,
         in_reply_to=_header(head, "in-reply-to"),
         references=_header(head, "references"),
         text="",
         html="",
         attachments=(),
-        importance=IMPORTANCE.get(_header(head, "importance").strip().lower(), "normal"),
+        importance=item.importance,
         mime=mime,
+        answered=item.answered,
+        forwarded=item.forwarded,
     )
 
 
@@ -177,7 +189,7 @@ def _date(head: EmailMessage) -> float | None:
 
 
 # ---- a message on its way from DingTalk: the creating POST
-def creating(message: Message, read: bool, flag: Flag, key: str) -> dict[str, Any]:
+def creating(message: Message, read: bool, flag: Flag, key: str, categories: Sequence[str] = ()) -> dict[str, Any]:
     """The body of the one POST that makes a message that is no draft, with its dates, state, thread and our key. It
     never asks for a receipt."""
     body: dict[str, Any] = {
@@ -190,6 +202,7 @@ def creating(message: Message, read: bool, flag: Flag, key: str) -> dict[str, An
         "importance": message.importance,
         "isRead": read,
         "flag": {"flagStatus": TO_GRAPH[flag]},
+        "categories": list(categories),
         "attachments": [_attachment(a) for a in message.attachments],
         "singleValueExtendedProperties": _properties(message, read, key),
     }
@@ -211,6 +224,7 @@ def _properties(message: Message, read: bool, key: str) -> list[dict[str, str]]:
         ORIGINAL_ID: message.message_id,
         IN_REPLY_TO: message.in_reply_to,
         REFERENCES: message.references,
+        LAST_VERB: ANSWERED[0] if message.answered else FORWARDED[0] if message.forwarded else "",
     }
     return [{"id": id, "value": value} for id, value in values.items() if value]
 

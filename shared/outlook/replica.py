@@ -22,7 +22,7 @@ from shared.ports.replica import Permit
 HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
 """How the original bytes of a message begin, and no page of a proxy."""
 KEPT = 1000
-"""How many messages' unchanging members are kept from reads, for when they are fetched."""
+"""How many messages are kept from reads, for when they are fetched."""
 QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
 
 
@@ -85,15 +85,18 @@ class OutlookMail:
         self._read |= {id: item for id, item in items.items() if item is not None}
         return items
 
+    def labels(self) -> None:
+        """Outlook takes any name."""
+
     def fetch(self, id: str) -> Message:
-        """The original bytes, with what the last read by id showed of what never changes."""
+        """The original bytes, with what the last read by id showed."""
         item = self._read.get(id) or self._one(id)
         if (item.size or 0) <= LARGEST:
             mime = self._graph.get_bytes(f"{self._message(id)}/$value", "a message's content")
             if not HEADER.match(mime):
                 raise Unavailable("Graph answered with something else than a message's content", code="no_mime")
             if len(mime) <= LARGEST:
-                return mapping.message(mime, item.received, item.message_id)
+                return mapping.message(mime, item)
         raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")
 
     def _one(self, id: str) -> Item:
@@ -125,21 +128,32 @@ class OutlookMail:
 
     # ---- writing
     def create(
-        self, message: Message, *, folder: str, read: bool, flag: Flag, key: str, mark: str, permit: Permit
+        self,
+        message: Message,
+        *,
+        folder: str,
+        read: bool,
+        flag: Flag,
+        categories: Sequence[str] = (),
+        key: str,
+        mark: str,
+        permit: Permit,
     ) -> Created:
         """One POST that makes a message that is no draft, with everything in it."""
         what, url = "a new message", f"{self._mailbox}/mailFolders/{quote(folder, safe='')}/messages"
-        made = self._graph.send("POST", url, mapping.creating(message, read, flag, key), what, permit)
+        made = self._graph.send("POST", url, mapping.creating(message, read, flag, key, categories), what, permit)
         return Created(member(made, "id", what))
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
-        """A PATCH for read and flag, then a move, each with If-Match (which Graph may not heed for moves)."""
+        """A PATCH for read, flag and categories, then a move, each with If-Match (not heeded for moves, perhaps)."""
         id, version = item.id, item.version
         patch: dict[str, Any] = {}
         if "read" in changes:
             patch["isRead"] = bool(changes["read"])
         if "flag" in changes:
             patch["flag"] = {"flagStatus": mapping.TO_GRAPH[cast(Flag, changes["flag"])]}
+        if "categories" in changes:
+            patch["categories"] = list(cast(Sequence[str], changes["categories"]))
         if patch:
             what = "a change of state"
             made = self._graph.send("PATCH", self._message(id), patch, what, permit, _if_match(version))

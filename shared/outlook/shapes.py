@@ -12,6 +12,7 @@ ROW = {
     "isRead": Must(bool),
     "flag": Must(_FLAG),
     "receivedDateTime": Must(str),
+    "categories": Must([str]),
     "parentFolderId": str,
     "internetMessageId": str,
 }

@@ -31,6 +31,10 @@ class Replica(Protocol):
         expired, is listed wholly and named in `complete`. An id that is not found maps to None."""
         ...
 
+    def labels(self) -> frozenset[str] | None:
+        """The names of categories that this side can hold, None when it takes any."""
+        ...
+
     def fetch(self, id: str) -> Message:
         """The whole message. NotFound; TooLarge when it is over what this version carries."""
         ...
@@ -40,7 +44,16 @@ class Replica(Protocol):
         ...
 
     def create(
-        self, message: Message, *, folder: str, read: bool, flag: Flag, key: str, mark: str, permit: Permit
+        self,
+        message: Message,
+        *,
+        folder: str,
+        read: bool,
+        flag: Flag,
+        categories: Sequence[str] = (),
+        key: str,
+        mark: str,
+        permit: Permit,
     ) -> Created:
         """Put a copy of `message` there, with its dates, state and our key; nothing is sent to anyone."""
         ...
@@ -50,9 +63,9 @@ class Replica(Protocol):
         ...
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
-        """Set `read` (bool) and `flag`, then move to `folder` (vendor's id), as far as named in `changes`, planned on
-        `item` as read. Returns the id to read it back by, None when there is none. Where a vendor gives a moved message
-        another id, nothing is found by it."""
+        """Set `read` (bool), `flag` and `categories` (all names that the item has then), then move to `folder` (the
+        vendor's id), as far as named in `changes`, planned on `item` as read. Returns the id to read it back by, None
+        when there is none. Where a vendor gives a moved message another id, nothing is found by it."""
         ...
 
 

@@ -16,6 +16,7 @@ from shared.sync.brake import Held, approve, held
 from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
+from shared.sync.labels import crossing
 from shared.sync.lease import Leases
 from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
@@ -27,11 +28,13 @@ from shared.sync.run import Policy, Run
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
-    links with a step that waits; `gone`: links of which one side vanished. `ended` and `error`: of the last run, None
+    links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
+    receipt and were read on the other side alone. `ended` and `error`: of the last run, None
     before the first one, "" when it went well."""
 
     links: int
     gone: int
+    read_elsewhere: int
     waiting: tuple[Waiting, ...]
     held_back: tuple[Link, ...]
     open_intents: int
@@ -84,6 +87,7 @@ class Desk:
         return Status(
             len(links),
             sum(link.gone is not None for link in links),
+            sum(link.read_elsewhere is not None for link in links),
             tuple(waiting_of_json(e.value) for e in table.scan(name, WAITING, after(WAITING))),
             tuple(link for link in links if link.waits),
             sum(1 for _ in table.scan(name, INTENT, after(INTENT))),
@@ -140,7 +144,8 @@ class Desk:
         folders = FolderMap.load({e.key: e.value for e in table.scan(name, FOLDER, after(FOLDER))})
         replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
         identity = Identity(self._key, pair)
-        run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor)
+        labels = crossing(identity, replicas.values(), self._policy.categories)
+        run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
         allowed, planned = Reconcile(run, leases, table, name).preview()
         steps = tuple(_planned(run, intent, intent not in allowed) for intent in planned)
         return Preview(steps, tuple(row for row in session.all_waiting() if row.reason != "copying"))

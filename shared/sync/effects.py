@@ -134,6 +134,7 @@ def _send_create(run: Run, parcel: Parcel) -> Created:
         folder=_folder(run, intent, state),
         read=bool(state["read"]),
         flag=state["flag"],  # type: ignore[arg-type]
+        categories=run.labels.merged((), str(state["categories"])),
         key=intent.key,
         mark=parcel.mark,
         permit=run.permit(intent),
@@ -161,7 +162,11 @@ def _send_write(run: Run, parcel: Parcel) -> Sent | None:
     if intent.because and not _still_trashed(run, link, other(side)):
         _not_sent(run, intent, "no longer in the trash")
         return None
-    changes = {**want, "folder": _folder(run, intent, want)} if "folder" in want else want
+    changes: dict[str, object] = dict(want)
+    if "folder" in want:
+        changes["folder"] = _folder(run, intent, want)
+    if "categories" in want:
+        changes["categories"] = run.labels.merged(target.categories, str(want["categories"]))
     run.forget(side, intent.target)
     try:
         return Sent(run.replicas[side].write(target, changes, run.permit(intent)))
@@ -200,11 +205,11 @@ def _due_after(run: Run, intent: Intent, link: Link, item: Item) -> None:
     state = run.state(intent.side, item)
     if any(state[name] != value for name, value in (intent.want or {}).items()):
         run.recheck(link, SIDES, run.now() + run.policy.retry)
-    elif link.base != state:
+    elif link.expected(intent.side) != state:
         run.recheck(link, (intent.side,))
     else:
         twin = run.peek(other(intent.side), link.end(other(intent.side)).id)
-        if twin is not None and run.state(other(intent.side), twin) == link.base:
+        if twin is not None and run.state(other(intent.side), twin) == link.expected(other(intent.side)):
             run.rest(replace(link, waits="", tries=0))
 
 

@@ -11,15 +11,17 @@ from dataclasses import replace
 
 from shared.model.errors import Unavailable
 from shared.model.links import End, Intent, Link, Waiting
-from shared.model.mail import Item
+from shared.model.mail import Item, Row
 from shared.model.plans import State
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
+from shared.sync.labels import is_excluded
 from shared.sync.observe import adopt_moved, is_certain, may_be
 from shared.sync.run import Run
 from shared.sync.settle import adopt
 
 DAY = 86400.0
+EXCLUDED = "excluded"
 
 
 def plan_unlinked(run: Run, due: Iterable[str]) -> None:
@@ -52,8 +54,13 @@ def _open(run: Run, side: Side, id: str, named: bool) -> bool:
     if row is None or named:
         return True
     shown = run.listed[side].get(id)
-    moved = shown is not None and shown.folder != row.folder
+    moved = shown is not None and (shown.folder != row.folder or is_readmitted(row.reason, shown))
     return moved or (row.due is not None and row.due <= run.now())
+
+
+def is_readmitted(reason: str, shown: Row) -> bool:
+    """Has a person taken away the category that kept this message from being copied?"""
+    return reason == EXCLUDED and not is_excluded(shown.categories)
 
 
 def _decide(run: Run, side: Side, id: str) -> None:
@@ -174,7 +181,8 @@ def _late_twin(run: Run, side: Side, item: Item, link: Link) -> bool:
         return True
     copy = run.read(side, link.end(side).id)
     there = run.read(other(side), link.end(other(side)).id)
-    settled = copy and there and run.state(side, copy) == link.base == run.state(other(side), there)
+    settled = copy and there and run.state(side, copy) == link.expected(side)
+    settled = settled and there and run.state(other(side), there) == link.expected(other(side))
     if not copy or not settled:
         run.wait(side, item, "twin", run.now() + run.policy.reread)
         return True
@@ -275,7 +283,7 @@ def _as_delivered(run: Run, states: dict[Side, State], sent: bool) -> State:
     silence. Junk was a filter's doing if only one side is in it."""
     junk = [state for state in states.values() if state["folder"] == "junk"]
     folder = "sent" if sent else "junk" if len(junk) == 1 else "inbox"
-    return {"read": sent, "flag": "none", "folder": folder}
+    return {"read": sent, "flag": "none", "folder": folder, "categories": ""}
 
 
 # ---- a copy
@@ -286,6 +294,8 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
         if folder is None:
             return run.wait(side, item, "folder", run.now() + run.policy.waits)
         return run.wait(side, item, folder.role or "scope", None)
+    if is_excluded(item.categories):
+        return run.wait(side, item, EXCLUDED, None)
     if item.received < run.pair.since:
         return run.wait(side, item, "old", None)
     if run.folders.id(other(side), run.folders.key(side, item.folder)) is None:
@@ -299,11 +309,12 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
 
 
 def plan_create(run: Run, side: Side, item: Item, key: str, attempts: int = 1) -> None:
-    """Plan a copy of `item` (which stands on `side`) on the other side. A copy in DingTalk is made without a flag:
-    setting it takes a request of its own, so it is a change of state like any other, with an intent of its own."""
+    """Plan a copy of `item` (which stands on `side`) on the other side. A copy in DingTalk is made without a flag and
+    without categories: setting them takes requests of their own, so it is a change of state like any other, with an
+    intent of its own."""
     state = dict(run.state(side, item))
     if other(side) == DINGTALK:
-        state["flag"] = "none"
+        state |= {"flag": "none", "categories": ""}
     intent = Intent(
         key,
         "create",

@@ -78,7 +78,7 @@ def _must_read(run: Run, link: Link, side: Side, now: float) -> bool:
         return False
     due = end.due is not None and end.due <= now
     row = run.listed[side].get(end.id)
-    differs = row is not None and run.state(side, row) != link.base
+    differs = row is not None and run.state(side, row) != link.expected(side)
     return due or differs or end.id in run.removed[side] or end.id in run.hinted[side]
 
 
@@ -92,13 +92,13 @@ def look(run: Run, link: Link, side: Side, force: bool = False) -> Observation:
         if end.id in run.listed[side]:
             if end.due is not None and end.missed is None:
                 run.session.put_link(link.with_end(side, replace(end, due=None)))
-            return Observation("kept", link.base)
+            return Observation("kept", link.expected(side))
         return Observation("unknown", link.base)
     item = run.read(side, end.id)
     if item is None:
         return absent(run, link, side)
     state = run.state(side, item)
-    done = state == link.base
+    done = state == link.expected(side)
     if end.due is not None or end.missed is not None or end.said:
         run.session.put_link(link.with_end(side, found_again(end, None if done else end.due)))
     return observe(link.base, state)

@@ -78,6 +78,9 @@ class ReadOnly:
     def find(self, trace: Trace) -> Found:
         return self._replica.find(trace)
 
+    def labels(self) -> frozenset[str] | None:
+        return self._replica.labels()
+
     def mark(self, folder: str) -> str:
         return self._replica.mark(folder)
 

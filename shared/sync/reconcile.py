@@ -23,8 +23,9 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.ports.state import Entity, Op, Table
 from shared.sync.brake import Brake
 from shared.sync.effects import carry_out
+from shared.sync.labels import is_excluded
 from shared.sync.lease import Leases
-from shared.sync.match import plan_create, plan_unlinked
+from shared.sync.match import EXCLUDED, plan_create, plan_unlinked
 from shared.sync.observe import look, prefetch, take, touched
 from shared.sync.plan import plan_link
 from shared.sync.postpone import postpone
@@ -179,6 +180,10 @@ class Reconcile:
                 if seen[side].word not in ("kept", "unknown") and link.gone != side:
                     self._wait_for_twin(link, side)
             return
+        link = self._forget_read_elsewhere(link, seen)
+        if link.read_elsewhere:
+            run.rest(link)
+            return
         view = LinkView(link.key, link.base, link.gone, frozenset(link.unsure))
         steps = plan_link(view, seen, run.policy.preferences)
         if link.waits and not steps:
@@ -188,6 +193,13 @@ class Reconcile:
                 self._apply(step)
         except Unavailable:
             run.recheck(link, SIDES, run.now() + run.policy.retry)
+
+    def _forget_read_elsewhere(self, link: Link, seen: dict[Side, Observation]) -> Link:
+        """Both sides were looked at, and one is not what was left as it was: plan it anew."""
+        left = all(_is_as_left(link, side, seen[side]) for side in SIDES)
+        if link.read_elsewhere is None or (left and self._run.policy.may_answer(link.read_elsewhere, "read")):
+            return link
+        return self._run.session.put_link(replace(link, read_elsewhere=None))
 
     def _wait_for_twin(self, link: Link, side: Side) -> None:
         """This side changed and the other is not found: they are read again together, as seldom as the missing one."""
@@ -200,7 +212,9 @@ class Reconcile:
         run, key = self._run, link.key
         seen = {side: look(run, run.session.link(key) or link, side) for side in SIDES}
         for side in SIDES:
-            changed = seen[other(side)].word not in ("kept", "unknown") or bool(link.waits)
+            changed = bool(link.waits) or not (
+                seen[other(side)].word == "unknown" or _is_as_left(link, other(side), seen[other(side)])
+            )
             if seen[side].word == "unknown" and changed and link.gone != other(side):
                 seen[side] = look(run, run.session.link(key) or link, side, force=True)
         return seen
@@ -232,8 +246,9 @@ class Reconcile:
         """Once; the next time the item is shown as vanished after the copy."""
         run, link = self._run, self._link(step.link)
         source = run.read(other(step.side), link.end(other(step.side)).id)
-        if source is None or link.made > 1:
-            run.session.put_link(replace(link, waits="vanished_after_copy" if source else ""))
+        waits = "" if source is None else EXCLUDED if is_excluded(source.categories) else "vanished_after_copy"
+        if source is None or link.made > 1 or waits == EXCLUDED:
+            run.session.put_link(replace(link, waits=waits))
             run.recheck(link, SIDES, run.now() + run.policy.waits)
             return
         plan_create(run, other(step.side), source, link.key)
@@ -270,11 +285,12 @@ class Reconcile:
         item = self._run.read(step.side, link.end(step.side).id)
         if item is None or not item.wants_receipt:
             return changes
-        if changes.get("read") is True:
+        may_answer = self._run.policy.may_answer
+        if changes.get("read") is True and may_answer(step.side, "read"):
             del changes["read"]
-        if changes.get("folder") == "trash" and not item.read and self._run.policy.may_send_not_read:
+            self._run.session.put_link(replace(self._link(step.link), read_elsewhere=step.side))
+        if changes.get("folder") == "trash" and not item.read and may_answer(step.side, "trashed unread"):
             del changes["folder"]
-        if changes != step.changes:
             self._run.session.put_link(replace(self._link(step.link), waits="receipt"))
         return changes
 
@@ -282,6 +298,10 @@ class Reconcile:
         link = self._run.session.link(key)
         assert link is not None
         return link
+
+
+def _is_as_left(link: Link, side: Side, seen: Observation) -> bool:
+    return seen.word in ("kept", "edited") and seen.state == link.expected(side)
 
 
 APPLY: dict[type, Callable[..., None]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from shared.model.errors import LeaseLost, TandemError, Unavailable
 from shared.model.links import End, Intent, Link, Waiting
@@ -11,11 +12,12 @@ from shared.model.mail import Item, Observed, Row
 from shared.model.pairs import Pair
 from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
-from shared.model.words import SIDES, Side
+from shared.model.words import DINGTALK, SIDES, Side
 from shared.ports.replica import Replica
 from shared.ports.world import Clock, Executor
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
+from shared.sync.labels import Labels
 from shared.sync.ledger import Entry, Session
 
 
@@ -24,7 +26,8 @@ class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
     `fresh`: a read this recent counts as made just before. `brake_*`: removals in 24 hours that are held.
-    `may_send_not_read`: trashing an unread message that asks for a receipt might send one, so it waits."""
+    `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
+    Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so."""
 
     timeout: float = 30.0
     grace: float = 75.0
@@ -43,8 +46,19 @@ class Policy:
     brake_some: int = 100
     brake_share: float = 0.25
     brake_vanished: int = 10
-    may_send_not_read: bool = True
+    junk: Literal["watch", "copy"] = "watch"
+    categories: bool = False
+    receipts: Literal["careful", "on_read", "never_sent"] = "careful"
     preferences: Preferences = field(default_factory=Preferences)
+
+    def may_answer(self, side: Side, when: Literal["read", "trashed unread"]) -> bool:
+        """Might a message there that asks for a receipt send one then?"""
+        confirmed: dict[str, tuple[str, ...]] = {
+            "careful": (),
+            "on_read": ("trashed unread",),
+            "never_sent": ("read", "trashed unread"),
+        }
+        return side == DINGTALK or when not in confirmed[self.receipts]
 
     def settle(self, size: int = 0) -> float:
         """How long after its sending a request's effect is certain."""
@@ -64,7 +78,9 @@ class Run:
         policy: Policy,
         clock: Clock,
         executor: Executor,
+        labels: Labels | None = None,
     ) -> None:
+        self.labels = labels or Labels(identity)
         self.pair, self.replicas, self.session, self.folders = pair, replicas, session, folders
         self.identity, self.policy, self.clock, self.executor = identity, policy, clock, executor
         self.listed: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
@@ -130,7 +146,7 @@ class Run:
 
     # ---- what items mean
     def state(self, side: Side, item: Item | Row) -> State:
-        return {"read": item.read, "flag": item.flag, "folder": self.folders.key(side, item.folder)}
+        return state_of(side, item, self.folders, self.labels)
 
     def is_sent(self, side: Side, item: Item) -> bool:
         """In the sent role, or in a person's folder and written by the mailbox's owner to others."""
@@ -143,7 +159,8 @@ class Run:
     def is_source(self, side: Side, item: Item) -> bool:
         """Does a message seen first in this folder get a copy?"""
         known = self.folders.get(side, item.folder)
-        return known is not None and known.role in (None, "inbox", "sent", "archive")
+        junk = ("junk",) if self.policy.junk == "copy" else ()
+        return known is not None and known.role in (None, "inbox", "sent", "archive", *junk)
 
     # ---- writing rows
     def recheck(self, link: Link, sides: Sequence[Side] = SIDES, when: float | None = None) -> Link:
@@ -200,6 +217,15 @@ class Run:
                 raise LeaseLost("the request waited too long for its turn; nothing was sent")
 
         return check
+
+
+def state_of(side: Side, item: Item | Row, folders: FolderMap, labels: Labels) -> State:
+    return {
+        "read": item.read,
+        "flag": item.flag,
+        "folder": folders.key(side, item.folder),
+        "categories": labels.value(item.categories),
+    }
 
 
 SLACK = 5.0

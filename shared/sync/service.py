@@ -19,6 +19,7 @@ from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.events import CallbackStatus, Events
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
+from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
@@ -181,7 +182,9 @@ class Service:
         rows = {e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))}
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         identity = Identity(self._key, pair)
-        run = Run(pair, replicas, session, FolderMap.load(rows), identity, self._policy, self._clock, self._executor)
+        labels = crossing(identity, replicas.values(), self._policy.categories)
+        folders = FolderMap.load(rows)
+        run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
         Reconcile(run, leases, self._table, name).work(cursors)
 
     def _plan_wake(self, pair: Pair, session: Session) -> None:
@@ -210,8 +213,10 @@ class Service:
             return
         keys = [cursor_row(DINGTALK, c) for c in folders.ids(DINGTALK)]
         old = {key[len("c:dingtalk:") :]: e.value["cursor"] for key, e in self._table.get(name, keys).items()}
-        changes = self._replicas(pair, DINGTALK).observe((), old, None).changes
-        ids = differing(self._table, name, DINGTALK, folders, changes, pair.since)
+        replica = self._replicas(pair, DINGTALK)
+        labels = crossing(Identity(self._key, pair), [replica], self._policy.categories)
+        changes = replica.observe((), old, None).changes
+        ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
         if folders.differs(DINGTALK, changes.folders or (), Identity(self._key, pair)):
             ids.append("")

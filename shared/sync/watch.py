@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from shared.model.mail import Changes, Row
 from shared.model.words import Side
 from shared.ports.state import Table
 from shared.sync.folders import FolderMap
-from shared.sync.rows import LINK, pointer, waiting_row
+from shared.sync.labels import Labels
+from shared.sync.match import is_readmitted
+from shared.sync.rows import LINK, link_of_json, pointer, waiting_row
+from shared.sync.run import state_of
 
 DAY = 86400.0
 
 
 def differing(
-    table: Table, partition: str, side: Side, folders: FolderMap, changes: Changes, since: float
+    table: Table, partition: str, side: Side, folders: FolderMap, labels: Labels, changes: Changes, since: float
 ) -> list[str]:
     """Ids among the rows that a run has to look at: linked and not as the base says, or unlinked and not waiting where
     they stand. An unlinked message that is older than the pair is nobody's business."""
@@ -25,14 +31,14 @@ def differing(
     for id, row in rows.items():
         if id in keys:
             link = links.get(keys[id])
-            news = link is None or _differs(row, side, folders, link.value["base"])
+            news = link is None or state_of(side, row, folders, labels) != link_of_json(link.value).expected(side)
         else:
             waits = found.get(waiting_row(side, id))
-            news = row.received >= since - DAY and (waits is None or waits.value["folder"] != row.folder)
+            news = row.received >= since - DAY and (waits is None or _is_news(waits.value, row))
         if news:
             ids.append(id)
     return ids
 
 
-def _differs(row: Row, side: Side, folders: FolderMap, base: dict[str, object]) -> bool:
-    return {"read": row.read, "flag": row.flag, "folder": folders.key(side, row.folder)} != base
+def _is_news(waits: Mapping[str, Any], row: Row) -> bool:
+    return waits["folder"] != row.folder or is_readmitted(waits["reason"], row)

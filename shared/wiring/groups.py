@@ -120,6 +120,25 @@ class DingTalkApp(Group):
         return value
 
 
+class Mail(Group):
+    """Mail
+
+    What crosses and what doesn't, for all pairs. Receipts are what Outlook may answer to messages that ask for them."""
+
+    junk: Literal["watch", "copy"] = setting(
+        "set it to watch, so that what is first seen in junk isn't copied, or to copy, so that it is copied to junk",
+        "watch",
+    )
+    categories: bool = setting(
+        "set it to true, so that categories cross where DingTalk has a tag of the same name, or to false", False
+    )
+    receipts: Literal["careful", "on_read", "never_sent"] = setting(
+        "set it to careful, so that no message is marked read, or trashed unread, that might answer with a receipt; to"
+        " on_read when only reading sends receipts; or to never_sent when you have made sure that no mailbox sends any",
+        "careful",
+    )
+
+
 TOGETHER = ", or leave out all four of TANDEM_TABLE_URL, TANDEM_QUEUE_URL, TANDEM_BLOB_URL and TANDEM_VAULT_URL"
 
 

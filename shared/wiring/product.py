@@ -138,6 +138,9 @@ def _policy(settings: Settings) -> Policy:
         grace=settings.grace_seconds,
         hold=settings.twin_hold_seconds,
         lease=settings.lease_seconds,
+        junk=settings.junk,
+        categories=settings.categories,
+        receipts=settings.receipts,
     )
 
 

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from shared.model.errors import WrongSettings
 from shared.wiring.fields import PREFIX, Group, wrong
-from shared.wiring.groups import App, DingTalkApp, DingTalkMail, Graph, Times
+from shared.wiring.groups import App, DingTalkApp, DingTalkMail, Graph, Mail, Times
 
-GROUPS: tuple[type[Group], ...] = (Graph, DingTalkMail, DingTalkApp, App, Times)
+GROUPS: tuple[type[Group], ...] = (Graph, DingTalkMail, DingTalkApp, App, Mail, Times)
 """In the order of docs/settings.md and of complaints."""
 
 
-class Settings(Times, App, DingTalkApp, DingTalkMail, Graph):
+class Settings(Times, Mail, App, DingTalkApp, DingTalkMail, Graph):
     """Checked settings; made by `load_settings`. The description of each says what to put there."""
 
 

@@ -102,7 +102,7 @@ def _outcome(call: Callable[[], T]) -> T | Exception:
 def hush() -> None:
     """Keep the libraries' own logs of requests out of ours, whatever level is asked for: their lines hold addresses,
     and those of old APIs hold secrets."""
-    for name in ("urllib3", "msal", "imapclient", "azure.core", "azure.identity"):
+    for name in ("msal", "imapclient", "azure.core", "azure.identity"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -30,6 +30,7 @@ from shared.model.errors import (
     OutcomeUnknown,
     Refused,
     Throttled,
+    TooLarge,
     Unavailable,
 )
 from shared.model.mail import Created, Item, Message, Observed, Row, Trace
@@ -538,9 +539,9 @@ class TestObserve:
 class TestFetch:
     @pytest.mark.parametrize("stream", ["relative", "absolute", "json"])
     @pytest.mark.parametrize("once", [True, False])
-    def test_a_message_crosses_with_its_attachments(self, stream: Any, once: bool) -> None:
+    def test_without_a_client_password_attachments_come_from_the_rest_door(self, stream: Any, once: bool) -> None:
         desk = Desk(Switches(stream=stream, stream_once=once))
-        message = desk.replica.fetch(desk.box.deliver(with_parts()))
+        message = desk.process(password="").fetch(desk.box.deliver(with_parts()))
         logo, pdf = message.attachments
         assert (logo.content, logo.content_id, logo.inline) == (b"\x89PNG", "logo@x", True)
         assert (pdf.name, pdf.content_type, pdf.content, pdf.inline) == ("报关.pdf", "application/pdf", PDF, False)
@@ -556,12 +557,14 @@ class TestFetch:
         assert (message.subject, message.importance, message.received) == ("报关", "high", EPOCH)
         assert message.text == "Good day\r\n"
 
-    def test_an_attachment_that_is_not_shown_stops_the_message(self) -> None:
+    def test_an_attachment_that_is_not_shown_stops_the_message_as_long_as_there_is_no_client_password(self) -> None:
         desk = Desk()
         whole = with_parts(attached=True)
         head, tail = whole.index(b"--B\r\nContent-Type: image"), whole.index(b"--B\r\nContent-Type: message")
+        id = desk.box.deliver(whole[:head].replace(b"cid:logo@x", b"") + whole[tail:])
         with pytest.raises(Refused):
-            desk.replica.fetch(desk.box.deliver(whole[:head].replace(b"cid:logo@x", b"") + whole[tail:]))
+            desk.process(password="").fetch(id)
+        assert [one.content_type for one in desk.replica.fetch(id).attachments] == ["message/rfc822"]
 
     def test_a_message_that_is_gone_or_glitching_is_not_found(self) -> None:
         desk = Desk(Switches(glitch_404=1.0))
@@ -576,7 +579,68 @@ class TestFetch:
         id = desk.box.deliver(with_parts())
         desk.fate = _refusing("/v2/stream/", 503)
         with pytest.raises(Unavailable):
+            desk.process(password="").fetch(id)
+
+
+class TestOriginal:
+    """What has attachments is read by IMAP."""
+
+    def test_a_message_crosses_with_all_its_attachments_and_stays_unread(self) -> None:
+        desk = Desk()
+        id = desk.box.deliver(with_parts(attached=True))
+        with desk.counted() as counts:
+            message = desk.replica.fetch(id)
+        assert [one.content_type for one in message.attachments] == ["image/png", "application/pdf", "message/rfc822"]
+        assert (message.attachments[1].name, message.attachments[1].content) == ("报关.pdf", PDF)
+        assert "cid:logo@x" in message.html
+        assert not desk.only.read
+        assert {name for name in counts if name.startswith("IMAP ")} <= {
+            "IMAP LOGIN", "IMAP CAPABILITY", "IMAP LIST", "IMAP SELECT", "IMAP UID SEARCH", "IMAP UID FETCH"
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("days", [-1, 0, 1])
+    def test_it_is_found_whatever_zone_the_server_counts_its_days_in(self, days: int) -> None:
+        desk = Desk()
+        id = desk.box.deliver(with_parts())
+        store, noon = desk.box.store, EPOCH - EPOCH % 86400 + 43200
+        store.change(store.items[id], received=noon + days * 43199)
+        assert len(desk.replica.fetch(id).attachments) == 2
+
+    def test_of_two_with_one_message_id_the_size_tells_which(self) -> None:
+        desk = Desk()
+        ids = [desk.box.deliver(with_parts(attached=attached)) for attached in (True, False)]
+        assert [len(desk.replica.fetch(id).attachments) for id in ids] == [3, 2]
+
+    def test_of_two_that_nothing_tells_apart_the_rest_door_is_asked(self) -> None:
+        desk = Desk()
+        ids = [desk.box.deliver(with_parts()) for _ in range(2)]
+        with desk.counted() as counts:
+            assert [len(desk.replica.fetch(id).attachments) for id in ids] == [2, 2]
+        assert any("$value" in name for name in counts)
+
+    def test_one_without_a_message_id_is_told_by_its_date(self) -> None:
+        desk = Desk()
+        bare = with_parts(attached=True).replace(b"Message-ID: <one@mail.example>\r\n", b"")
+        desk.box.deliver(mime().replace(b"Message-ID: <one@mail.example>\r\n", b""))
+        desk.world.run_until(desk.world.now + 5)
+        id = desk.box.deliver(bare, desk.box.make_folder("报关"))
+        assert len(desk.replica.fetch(id).attachments) == 3
+
+    def test_a_dead_imap_door_puts_it_off_and_a_refused_password_leaves_it_to_the_rest_door(self) -> None:
+        desk = Desk()
+        id = desk.box.deliver(with_parts())
+        desk.fate = _refusing("imap", 503)
+        with pytest.raises(Unavailable):
             desk.replica.fetch(id)
+        desk.fate = calm
+        assert len(desk.process(password="wrong").fetch(id).attachments) == 2
+
+    def test_one_that_is_too_large_is_not_even_fetched(self) -> None:
+        desk = Desk()
+        id = desk.box.deliver(with_parts(html="<p>" + "x" * 3_900_000))
+        with desk.counted() as counts, pytest.raises(TooLarge):
+            desk.replica.fetch(id)
+        assert counts["IMAP UID FETCH"] <= 1
 
 
 def _cursors(observed: Observed) -> dict[str, str]:

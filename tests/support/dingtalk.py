@@ -274,6 +274,8 @@ class ImapStream:
                 return [f'* STATUS "{mailbox}" ({uidnext}UIDVALIDITY {server.validity})'.encode()]
             case "SELECT":
                 return [b"* 1 EXISTS", b"* FLAGS (\\Seen)", f"* OK [UIDVALIDITY {server.validity}] ok".encode()]
+            case "UID" if command.split()[1] == "SEARCH":
+                return [" ".join(("* SEARCH", *map(str, server.headers))).encode()]
             case "UID":
                 return [
                     f"* {n} FETCH (UID {uid} BODY[HEADER.FIELDS (X-TANDEM-KEY MESSAGE-ID)] {{{len(text)}}}\r\n".encode()

@@ -41,8 +41,9 @@ VALUES: dict[str, tuple[Value, ...]] = {
     "read": (False, True),
     "flag": ("none", "flagged", "complete"),
     "folder": ("inbox", "archive", "folder:a", "folder:b", "junk", "trash"),
+    "categories": ("", "a", "a b"),
 }
-DELIVERED: State = MappingProxyType({"read": False, "flag": "none", "folder": "inbox"})
+DELIVERED: State = MappingProxyType({"read": False, "flag": "none", "folder": "inbox", "categories": ""})
 BUSY, QUIET = 5, 2
 EDITS: tuple[tuple[int, int], ...] = ((1, 3), (2, 2), (3, 1), (3, 3))
 """How often the people of either side change a busy link."""

@@ -157,10 +157,11 @@ class TestRate:
     def test_threads_share_one_store(self) -> None:
         domain = Domain(rate=None)
         id = domain.mailbox.deliver(mime())
+        made = [domain.mailbox.make_tag(f"tag {number}") for number in range(80)]
 
         def tag(number: int) -> None:
             for turn in range(20):
-                domain.update("addTags", id, tags=[f"{number}-{turn}"])
+                domain.update("addTags", id, tags=[made[20 * number + turn]])
 
         threads = [threading.Thread(target=tag, args=(number,)) for number in range(4)]
         for thread in threads:

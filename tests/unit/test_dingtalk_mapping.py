@@ -148,6 +148,36 @@ def test_a_whole_message() -> None:
     assert (shown.text, shown.html, shown.mime) == ("t", "<p>t</p>", None)
 
 
+@pytest.mark.parametrize("members", [{}, {"isReplied": None}, {"isReplied": True}, {"isForwarded": True}])
+def test_a_message_says_whether_it_was_answered_or_forwarded(members: dict[str, Any]) -> None:
+    shown = mapping.message({"id": "D1", **members}, ())
+    assert (shown.answered, shown.forwarded) == (bool(members.get("isReplied")), "isForwarded" in members)
+
+
+TAGS = {"200": "海关", "201": "Urgent", "202": "Urgent"}
+
+
+def test_own_tags_are_categories_and_well_known_ones_are_not() -> None:
+    listed = [{"id": "1", "name": "Follow up"}, {"id": 200, "name": " 海关 "}, {"id": "203", "name": None}, {}]
+    assert mapping.own_tags(listed) == {"200": "海关"}
+    assert mapping.row({"id": "D1", "tags": ["1", "201", "200", "999"]}, TAGS).categories == ("Urgent", "海关")
+    assert mapping.item({"id": "D1", "tags": ["200"]}, TAGS).categories == ("海关",)
+    assert mapping.item({"id": "D1", "tags": ["200"]}).categories == ()
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "steps"),
+    [
+        ((), (), []),
+        ((), ("海关", "Urgent"), [("addTags", ("200", "201"))]),
+        (("Urgent",), ("海关",), [("addTags", ("200",)), ("removeTags", ("201", "202"))]),
+        (("海关",), ("海关", "no tag"), []),
+    ],
+)
+def test_categories_are_set_by_the_tags_that_differ(was: Any, now: Any, steps: Any) -> None:
+    assert mapping.tag_steps(TAGS, was, now) == steps
+
+
 @pytest.mark.parametrize(
     ("members", "importance"),
     [

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.microsoft.mime import compose, parse
 from sandbox.truth import Stored
+from tests.support.corpus import corpus
 from tests.support.microsoft import ADDRESS, NOW, Tenant, mime
 
 WHOLE = """\
@@ -212,3 +213,23 @@ class TestPeople:
         tenant.mailbox.set_read(id, True)
         assert only(tenant).version == before.version + 1
         assert ADDRESS in only(tenant).to
+
+
+def test_a_bounce_is_its_text_and_its_report_as_files() -> None:
+    letter = corpus("ann@contoso.example", NOW)["a bounce"]
+    fields = parse(letter, NOW)
+    assert fields["text"] == "Your message could not be delivered.\r\n"
+    report, headers = fields["attachments"]
+    assert (report.content_type, report.kind, headers.content_type) == (
+        "message/delivery-status",
+        "file",
+        "text/rfc822-headers",
+    )
+    assert report.content.startswith(b"Reporting-MTA: dns; mx.supplier.example\r\n\r\nFinal-Recipient:")
+
+
+def test_an_attached_message_keeps_its_very_bytes() -> None:
+    letter = corpus("ann@contoso.example", NOW)["an attached message"]
+    (attached,) = parse(letter, NOW)["attachments"]
+    assert (attached.kind, attached.name) == ("item", "Old")
+    assert attached.content in letter

@@ -137,8 +137,13 @@ MIME = (
 )
 
 
+def shown(message_id: str = "", **more: Any) -> Item:
+    """What a read by id said of it."""
+    return Item("AAk=", "F1", False, "none", AT, message_id, **more)
+
+
 def test_a_message_on_its_way_is_its_bytes_and_what_their_header_says() -> None:
-    message = mapping.message(MIME, AT, "as-read@x")
+    message = mapping.message(MIME, shown("as-read@x", importance="high"))
     assert message.mime == MIME
     assert (message.message_id, message.received, message.sent) == ("as-read@x", AT, AT)
     assert message.subject == "季度报告"
@@ -153,20 +158,20 @@ def test_a_message_on_its_way_is_its_bytes_and_what_their_header_says() -> None:
 
 @pytest.mark.parametrize("mime", [b"", b"\r\n\r\nx", b"Date: never\r\nTo: \r\nFrom: <>\r\nImportance: odd\r\n\r\nx"])
 def test_a_header_without_anything_in_it_gives_an_empty_message(mime: bytes) -> None:
-    message = mapping.message(mime, AT, "")
+    message = mapping.message(mime, shown())
     assert (message.from_, message.sender, message.to, message.sent) == (None, None, (), None)
     assert (message.subject, message.importance) == ("", "normal")
 
 
 def test_a_date_without_a_zone_is_utc_and_the_author_is_the_sender_where_none_is_named() -> None:
-    message = mapping.message(b"Date: Mon, 21 Sep 2026 14:13:20 -0000\r\nFrom: a@x.example\r\n\r\n", AT, "")
+    message = mapping.message(b"Date: Mon, 21 Sep 2026 14:13:20 -0000\r\nFrom: a@x.example\r\n\r\n", shown())
     assert message.sent == AT
     assert message.sender == Address("", "a@x.example")
 
 
 @pytest.mark.parametrize("broken", [b"To: =?utf-8?b?\xff", b"Subject: \xff\xfe", b"To: (((", b"Date: Mon, 99 Foo"])
 def test_a_broken_header_stops_nothing(broken: bytes) -> None:
-    assert mapping.message(broken + b"\r\n\r\nx", AT, "m@x").message_id == "m@x"
+    assert mapping.message(broken + b"\r\n\r\nx", shown("m@x")).message_id == "m@x"
 
 
 def test_a_header_that_the_library_cannot_take_apart_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +214,7 @@ def test_the_creating_post_holds_everything_at_once() -> None:
     bob = Address("", "bob@fabrikam.example")
     message = plain(cc=(bob,), bcc=(bob,), reply_to=(bob,), html="<p>你好</p>", importance="high", sender=bob)
     bob_json = {"emailAddress": {"name": "bob@fabrikam.example", "address": "bob@fabrikam.example"}}
-    made = mapping.creating(message, True, "complete", "k")
+    made = mapping.creating(message, True, "complete", "k", ["红"])
     made.pop("singleValueExtendedProperties")
     assert made == {
         "subject": "你好",
@@ -225,6 +230,7 @@ def test_the_creating_post_holds_everything_at_once() -> None:
         "flag": {"flagStatus": "complete"},
         "internetMessageId": "<m@x>",
         "attachments": [],
+        "categories": ["红"],
     }
 
 
@@ -239,6 +245,28 @@ def test_dates_thread_key_and_state_stand_in_properties() -> None:
         mapping.KEY: "k",
         mapping.ORIGINAL_ID: "m@x",
     }
+
+
+@pytest.mark.parametrize(
+    ("marks", "verb"),
+    [
+        ({}, None),
+        ({"answered": True}, "102"),
+        ({"forwarded": True}, "104"),
+        ({"answered": True, "forwarded": True}, "102"),
+    ],
+)
+def test_a_copy_is_answered_or_forwarded_as_its_original_was(marks: dict[str, bool], verb: str | None) -> None:
+    assert properties(plain(**marks)).get("Integer 0x1081") == verb
+
+
+@pytest.mark.parametrize(
+    ("verb", "answered", "forwarded"),
+    [("102", True, False), ("103", True, False), ("104", False, True), ("101", False, False)],
+)
+def test_the_last_verb_says_whether_a_message_was_answered(verb: str, answered: bool, forwarded: bool) -> None:
+    item = mapping.item({**WHOLE, "singleValueExtendedProperties": [{"id": "Integer 0x1081", "value": verb}]})
+    assert (item.answered, item.forwarded) == (answered, forwarded)
 
 
 @pytest.mark.parametrize(("read", "flags"), [(True, "1"), (False, "0")])

@@ -22,7 +22,13 @@ AT = 1_790_000_000.0
 
 
 def message(id: str = "M", folder: str = "F", **more: Any) -> dict[str, Any]:
-    shown = {"id": id, "parentFolderId": folder, "isRead": False, "flag": {"flagStatus": "notFlagged"}}
+    shown = {
+        "id": id,
+        "parentFolderId": folder,
+        "isRead": False,
+        "flag": {"flagStatus": "notFlagged"},
+        "categories": [],
+    }
     return {**shown, "receivedDateTime": TEXT, "internetMessageId": "<m@x>", "@odata.etag": 'W/"1"', **more}
 
 
