@@ -24,24 +24,22 @@ QUIET = 2.0
 
 
 @pytest.fixture(scope="module")
-def end_of_process() -> Iterator[None]:
-    """The app keeps its connections until its process ends."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        for _ in range(5):  # what is freed frees more
-            gc.collect()
-
-
-@pytest.fixture(scope="module")
-def sandbox(end_of_process: None) -> Iterator[Sandbox]:
-    """One person; what the engine waits for is a matter of seconds."""
-    with Sandbox(pairs=1, poll=1.0, faults=Faults()) as running:
-        service = running._product.service
+def running() -> Iterator[list[Sandbox]]:
+    """The sandbox, one person's; what the engine waits for is a matter of seconds."""
+    with Sandbox(pairs=1, poll=1.0, faults=Faults()) as sandbox:
+        service = sandbox._product.service
         service._policy = replace(
             service._policy, timeout=4.0, grace=2.0, hold=0.5, reread=1.0, retry=0.5, busy=0.5, unborn=10.0, waits=3.0
         )
-        yield running
+        held = [sandbox]
+        yield held
+    held.clear()
+    del sandbox, service
+    with warnings.catch_warnings():  # the app keeps its connections until its process ends
+        warnings.simplefilter("ignore", ResourceWarning)
+        for _ in range(5):
+            gc.collect()
+
 
 
 class Play:
@@ -85,8 +83,9 @@ class Play:
 @pytest.mark.slow
 @pytest.mark.parametrize("plan", [*PLANS, ALL])
 def test_both_mailboxes_end_the_same_whatever_goes_wrong(
-    sandbox: Sandbox, plan: str, caplog: pytest.LogCaptureFixture
+    running: list[Sandbox], plan: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    (sandbox,) = running
     caplog.set_level(logging.INFO)
     play, faults = Play(sandbox, plan), sandbox.faults
     outlook, dingtalk = play.boxes
@@ -100,12 +99,12 @@ def test_both_mailboxes_end_the_same_whatever_goes_wrong(
     dingtalk.set_read(play.found(dingtalk, 2)[0].id, True)
     outlook.move(play.found(outlook, 3)[0].id, play.folder(outlook, "trash"))
     play.settles()
-    for number in range(50):
-        if faults.met:
+    for number in range(10, 60):
+        if faults.met >= 3:
             break
-        play.deliver(outlook, 10 + number)
-        time.sleep(0.5)
-    assert faults.met, "nothing went wrong"
+        play.deliver(play.boxes[number % 2], number)
+        time.sleep(1.0)
+    assert faults.met >= 3, "hardly anything went wrong"
     faults.use("")
     play.settles()
     for box in play.boxes:
