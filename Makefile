@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NODE_STAMP := node_modules/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-once test test-unit lint simulate lock clean
@@ -11,7 +12,7 @@ STAMP := $(VENV)/.installed
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## make the environment in .venv; quick when nothing changed
+setup: $(STAMP) $(NODE_STAMP) ## make the environment in .venv, and Azurite in node_modules; quick when nothing changed
 
 $(STAMP): requirements-dev.lock pyproject.toml .ci/check-python
 	@.ci/check-python "$(PYTHON)"
@@ -21,26 +22,34 @@ $(STAMP): requirements-dev.lock pyproject.toml .ci/check-python
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## watch two mailboxes being kept in step, with no cloud account
+# Azurite is for the tests of the adapters for Azure alone; everything else works without Node.js.
+$(NODE_STAMP): package-lock.json
+	@if command -v npm >/dev/null; then \
+	  echo "installing Azurite into node_modules ..."; npm ci --silent --no-audit --no-fund && touch $@; \
+	else \
+	  echo "npm wasn't found, so the tests against Azurite are left out: install Node.js 20 or newer, then 'make setup'"; \
+	fi
+
+demo: $(STAMP) ## watch two mailboxes being kept in step, with no cloud account
 	@$(BIN)/tandem demo
 
-demo-once: setup
+demo-once: $(STAMP)
 	@$(BIN)/tandem demo --once
 
-test: lint ## lint, then every test, with the coverage of the engine (the slow ones without, it would triple them)
+test: setup lint ## lint, then every test, with the coverage of the engine (the slow ones without, it would triple them)
 	@$(BIN)/python -m pytest --numprocesses auto -m "not slow" --cov --cov-report=term
 	@$(BIN)/python -m pytest --numprocesses auto -m slow
 
-test-unit: setup
+test-unit: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses auto tests/unit
 
-lint: setup ## ruff, mypy and import-linter
+lint: $(STAMP) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-simulate: setup ## run random people, faults and crashes against the whole product
+simulate: $(STAMP) ## run random people, faults and crashes against the whole product
 	@$(BIN)/tandem simulate
 
 lock: ## pin the dependencies of pyproject.toml anew (needs uv)
@@ -51,5 +60,5 @@ lock: ## pin the dependencies of pyproject.toml anew (needs uv)
 	  pyproject.toml --extra dev -c requirements.txt -o requirements-dev.lock
 
 clean: ## remove the environments and everything that was generated
-	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

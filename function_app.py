@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions import graph, queues, timers
+from functions import dingtalk, graph, health, queues, timers
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-for module in (graph, timers, queues):
+for module in (graph, dingtalk, health, timers, queues):
     app.register_functions(module.blueprint)

@@ -1,4 +1,8 @@
-"""The queue workers. A message that keeps failing ends in the queue's poison queue (host.json: maxDequeueCount)."""
+"""The queue workers. A message that keeps failing ends in the queue's poison queue (host.json: maxDequeueCount).
+
+No function is triggered by the poison queues: a trigger that succeeds deletes its message, and one that fails moves it
+on to a poison queue of its own. So they stay where they can be listed and replayed; the timer counts and tells them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ def poll(message: func.QueueMessage) -> None:
 @blueprint.function_name("work")
 @blueprint.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
 def work(message: func.QueueMessage) -> None:
-    """Reconcile a (pair, kind)."""
+    """Reconcile a (pair, kind), or act upon what a callback told."""
     get_product().service.work(_object(message))
 
 

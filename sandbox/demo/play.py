@@ -18,6 +18,9 @@ from sandbox.demo.watch import STEP, Watcher
 
 PATIENCE = 45.0
 """Seconds to wait for what has not crossed yet; what then still hasn't shows in the comparison."""
+TROUBLED = 300.0
+"""The same where vendors fail: a write without an answer is looked for when it can no longer come, and again a minute
+later."""
 QUIET = 1.5
 """Seconds after the last look of the product in which an echo would have been written."""
 
@@ -55,7 +58,9 @@ class Stage(Protocol):
         ...
 
 
-def play(stage: Stage, console: Console, pace: Pace, story: Sequence[Scene] = STORY) -> Figures:
+def play(
+    stage: Stage, console: Console, pace: Pace, story: Sequence[Scene] = STORY, patience: float = PATIENCE
+) -> Figures:
     """Act it out, wait until all has crossed and nothing more comes, compare, and print the outcome."""
     boxes = {person.name: person.boxes for person in stage.people}
     watcher = Watcher(boxes, stage.meter.written, stage.polls)
@@ -66,7 +71,7 @@ def play(stage: Stage, console: Console, pace: Pace, story: Sequence[Scene] = ST
             screen.scene(scene.title)
             for act in scene.acts:
                 _everybody(office, act, lambda: _pass(watcher, pace.act / len(office.people)))
-            _pass(watcher, PATIENCE, lambda: not watcher.pending)
+            _pass(watcher, patience, lambda: not watcher.pending)
             _pass(watcher, pace.scene)
         screen.scene("Listening for echoes: two polls and a catch-up")
         counted = _listen(stage, watcher)

@@ -7,15 +7,26 @@ import socketserver
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
-from sandbox.dingtalk.vendor import DingTalkMail
+
+class Session(Protocol):
+    """What `ImapSession` is to a socket."""
+
+    @property
+    def closed(self) -> bool: ...
+    def greeting(self) -> bytes: ...
+    def feed(self, data: bytes) -> bytes: ...
+
+
+class ImapVendor(Protocol):
+    def imap(self) -> Session: ...
 
 
 class ImapServer:
     """A thread for each connection; `close` ends them all."""
 
-    def __init__(self, vendor: DingTalkMail, port: int = 0) -> None:
+    def __init__(self, vendor: ImapVendor, port: int = 0) -> None:
         self._server = _Server(("127.0.0.1", port), _handler(vendor))
         self.host: str = "127.0.0.1"
         self.port: int = self._server.server_address[1]
@@ -57,7 +68,7 @@ class _Server(socketserver.ThreadingTCPServer):
                 request.shutdown(socket.SHUT_RDWR)
 
 
-def _handler(vendor: DingTalkMail) -> type[socketserver.BaseRequestHandler]:
+def _handler(vendor: ImapVendor) -> type[socketserver.BaseRequestHandler]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             session = vendor.imap()

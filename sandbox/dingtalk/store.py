@@ -28,6 +28,8 @@ class Store:
     def __init__(self, world: World, address: str, password: str | None, language: str, aliases: Iterable[str]) -> None:
         self.world, self.address, self.password = world, address, password
         self.aliases = tuple(aliases)
+        self.name = address.partition("@")[0]
+        self.forwards: tuple[str, ...] = ()
         self.folders: dict[str, Folder] = {id: Folder(id, NAMES[language][id], uidvalidity=int(id)) for id in ROLES}
         self.items: dict[str, Message] = {}
         self.tags: dict[str, str] = {}

@@ -18,6 +18,12 @@ class Switches:
     error_on_200: bool = False
     """Refusals come with status 200 and `detailErrorCode` in the body."""
 
+    # Users
+    user_wrapped: bool = False
+    """The answer to a read of a user is `{user: {…}}` instead of the user."""
+    tells_forwarding: bool = True
+    """The mailbox's settings can be read, and say where it forwards to."""
+
     # Ids, listings, reads
     move_keeps_id: bool = True
     lastmod_on_flag: bool = True

@@ -6,7 +6,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
-from sandbox.dingtalk import folders, messages, search, sending
+from sandbox.dingtalk import folders, messages, search, sending, users
 from sandbox.dingtalk.attachments import Streams
 from sandbox.dingtalk.calls import Call
 from sandbox.dingtalk.errors import Refusal
@@ -38,7 +38,8 @@ class DingTalkMail:
         self._stores: dict[str, Store] = {}
         self.mailboxes: dict[str, AliMailbox] = {}
         self._routes = (
-            *folders.ROUTES, *messages.ROUTES, *search.ROUTES, *sending.ROUTES, *self._streams.routes(),
+            *folders.ROUTES, *messages.ROUTES, *search.ROUTES, *sending.ROUTES, *users.ROUTES,
+            *self._streams.routes(),
         )  # fmt: skip
         self._recent: deque[float] = deque()
         self._refuse = 0
@@ -111,7 +112,7 @@ class DingTalkMail:
             self._world.counts["GET /v2/stream/{id}"] += 1
             self._throttle()
             return self._streams.stream(parts[2])
-        if parts[:2] != ("v2", "users") or len(parts) < 4:
+        if parts[:2] != ("v2", "users") or len(parts) < 3:
             raise Refusal(404, "api.notFound", "there is no such API")
         for route in self._routes:
             params = route.match(request.method, parts[3:])

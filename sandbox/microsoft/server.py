@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import requests
 
 from sandbox.microsoft.notifications import Delivery
 from sandbox.microsoft.vendor import Microsoft365
-from sandbox.web import Server
+from sandbox.web import Server, Vendor
 
+PostOffice = Callable[[Sequence[Delivery]], Sequence[Delivery]]
 HANDSHAKE_TIMEOUT = 10.0
 IDLE = 0.5
 """Seconds between looks at the clock when nothing new was queued."""
@@ -23,11 +24,19 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]
 
 
 class MicrosoftServer:
-    """Starts at once. `url` has no version, `graph_url` has; the login host is under the same `url`."""
+    """Starts at once. `url` has no version, `graph_url` has; the login host is under the same `url`. `front` answers in
+    the vendor's place, and `post_office` says which deliveries are made of those that are due, and in which order."""
 
-    def __init__(self, vendor: Microsoft365, port: int = 0) -> None:
-        self.vendor = vendor
-        self._server = Server(vendor, port)
+    def __init__(
+        self,
+        vendor: Microsoft365,
+        port: int = 0,
+        *,
+        front: Vendor | None = None,
+        post_office: PostOffice = lambda due: due,
+    ) -> None:
+        self.vendor, self._post_office = vendor, post_office
+        self._server = Server(front or vendor, port)
         self.url = self._server.url
         self.graph_url = f"{self.url}/v1.0"
         vendor.base_url = self.graph_url  # the login documents keep https, which client libraries insist on
@@ -48,7 +57,7 @@ class MicrosoftServer:
         session = requests.Session()
         while not self._closing.is_set():
             self._wake.clear()
-            for delivery in self.vendor.take_notifications():
+            for delivery in self._post_office(self.vendor.take_notifications()):
                 if self._closing.is_set():
                     break
                 self.vendor.notified(delivery, _delivered(session, delivery))

@@ -24,6 +24,9 @@ class Store:
         self.enabled = True
         self.denied = False
         self.sends_receipts = True
+        self.purpose = "user"
+        self.aliases: tuple[str, ...] = ()
+        self.forwards: tuple[str, ...] = ()
         self.quota: int | None = None
         self.used = 0
         self.delta_epoch = 0

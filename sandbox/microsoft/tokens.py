@@ -6,26 +6,15 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from sandbox.microsoft.credentials import App, Credentials
 from sandbox.microsoft.errors import GraphError, LoginError
 from sandbox.microsoft.times import iso
 from sandbox.microsoft.world import World
 from sandbox.web import Request, Response
-
-ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-@dataclass(slots=True)
-class App:
-    """The registered app. `roles` are the application permissions granted to it; a token holds those of its time."""
-
-    tenant_id: str
-    client_id: str
-    client_secret: str
-    roles: set[str] = field(default_factory=lambda: {"Mail.ReadWrite", "MailboxSettings.Read", "User.Read.All"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +27,7 @@ class Tokens:
     def __init__(self, world: World, app: App, login_url: str) -> None:
         self._world = world
         self._app = app
+        self.credentials = Credentials(world, app)
         self.login_url = login_url
         self._issued: dict[str, _Issued] = {}
 
@@ -90,7 +80,7 @@ class Tokens:
             raise LoginError(
                 400, "unauthorized_client", 700016, "Application was not found in the directory of the tenant."
             )
-        self._check_credential(form)
+        self.credentials.check(form, frozenset({self._openid(tenant)["token_endpoint"]}))
         if not form.get("scope", "").endswith("/.default") or " " in form.get("scope", ""):
             raise LoginError(
                 400, "invalid_scope", 1002012, "The provided value for scope is not valid: it must end in /.default."
@@ -98,20 +88,6 @@ class Tokens:
         life = self._world.switches.token_life
         answer = {"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": self._issue(life)}
         return Response.of_json(200, answer, {"cache-control": "no-store, no-cache"})
-
-    def _check_credential(self, form: Mapping[str, str]) -> None:
-        if form.get("client_assertion_type") == ASSERTION:
-            if form.get("client_assertion", "").count(".") != 2:
-                raise LoginError(401, "invalid_client", 50027, "JWT token is invalid or malformed.")
-        elif "client_secret" not in form:
-            raise LoginError(
-                401,
-                "invalid_client",
-                7000216,
-                "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
-            )
-        elif form["client_secret"] != self._app.client_secret:
-            raise LoginError(401, "invalid_client", 7000215, "Invalid client secret provided.")
 
     def _issue(self, life: int) -> str:
         now = self._world.now()

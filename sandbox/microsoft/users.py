@@ -36,7 +36,7 @@ def get_user(call: Call) -> Response:
             "userPrincipalName": store.address,
             "preferredLanguage": store.language,
             "accountEnabled": True,
-            "proxyAddresses": [f"SMTP:{store.address}"],
+            "proxyAddresses": [f"SMTP:{store.address}", *(f"smtp:{alias}" for alias in store.aliases)],
             "assignedPlans": [plan],
         },
     )
@@ -47,7 +47,7 @@ def get_settings(call: Call) -> Response:
         call,
         "mailboxSettings",
         {
-            "userPurpose": "user",
+            "userPurpose": call.mailbox.purpose,
             "timeZone": "China Standard Time",
             "language": {"locale": call.mailbox.language, "displayName": call.mailbox.language},
             "automaticRepliesSetting": {"status": "disabled"},
@@ -56,7 +56,24 @@ def get_settings(call: Call) -> Response:
     )
 
 
+def list_rules(call: Call) -> Response:
+    """A person's rule that forwards everything, where there is one (Graph: messageRule)."""
+    addresses = [{"emailAddress": {"name": address, "address": address}} for address in call.mailbox.forwards]
+    rule = {
+        "id": "AQAAAJ5dZqA=",
+        "displayName": "forward",
+        "sequence": 1,
+        "isEnabled": True,
+        "isReadOnly": False,
+        "hasError": False,
+        "actions": {"forwardTo": addresses, "stopProcessingRules": True},
+    }
+    context = f"{call.world.base_url}/$metadata#users('{call.args['u']}')/mailFolders('inbox')/messageRules"
+    return Response.of_json(200, {"@odata.context": context, "value": [rule] if addresses else []})
+
+
 ROUTES = (
+    Route("GET", "users/{u}/mailFolders/inbox/messageRules", list_rules, SETTINGS),
     Route("GET", "users/{u}", get_user, USER),
     Route("GET", "users/{u}/mailboxSettings", get_settings, SETTINGS),
 )

@@ -10,7 +10,9 @@ from typing import Any
 from sandbox.microsoft import attachments, batch, delta, folders, messages, sending, users
 from sandbox.microsoft.attachments import Uploads
 from sandbox.microsoft.calls import Call, Route, Routes
+from sandbox.microsoft.credentials import App
 from sandbox.microsoft.errors import GraphError, denied, throttled, too_large
+from sandbox.microsoft.identities import Identities
 from sandbox.microsoft.notifications import Delivery, Outbox
 from sandbox.microsoft.person import GraphMailbox
 from sandbox.microsoft.store import Store
@@ -18,7 +20,7 @@ from sandbox.microsoft.subscriptions import Lifecycle, Post, Subscriptions
 from sandbox.microsoft.switches import Switches
 from sandbox.microsoft.throttle import Throttle
 from sandbox.microsoft.times import iso
-from sandbox.microsoft.tokens import App, Tokens
+from sandbox.microsoft.tokens import Tokens
 from sandbox.microsoft.world import World
 from sandbox.web import Request, Response
 
@@ -49,6 +51,7 @@ class Microsoft365:
         self._world = World(clock, random, switches or Switches(), base_url)
         self.app = App(tenant_id, client_id, client_secret)
         self.tokens = Tokens(self._world, self.app, login_url)
+        self.identities = Identities(self._world, self.tokens.credentials, f"{login_url}/{tenant_id}/v2.0")
         self.throttle = Throttle(self._world)
         self._outbox = Outbox(self._world)
         self.subscriptions = Subscriptions(self._world, self._outbox, client_id, tenant_id, post)

@@ -303,5 +303,8 @@ class SimSecrets:
     def set(self, name: str, value: str) -> None:
         self._secrets[name] = value
 
+    def add(self, name: str, value: str) -> str:
+        return self._secrets.setdefault(name, value)
+
     def delete(self, name: str) -> None:
         self._secrets.pop(name, None)

@@ -23,9 +23,8 @@ from sandbox.simulation.adapters import (
 from sandbox.simulation.world import EPOCH, World
 from sandbox.truth import Mailbox
 from shared.model.pairs import Pair
-from shared.sync.service import Service
 from shared.wiring.pairs import Pairs
-from shared.wiring.product import Parts, build
+from shared.wiring.product import Parts, Product, build
 from shared.wiring.settings import load_settings
 
 OUTLOOK, DINGTALK = "chan@office.example", "chan@factory.example"
@@ -72,7 +71,7 @@ class Office:
         self._secrets.set("imap-pair-1", "client-password")
         Pairs(SimTable(World(0), self._stored)).add(Pair("pair-1", "Chan", OUTLOOK, DINGTALK, since=EPOCH))
 
-    def service(self, skew: float) -> Service:
+    def product(self, skew: float = 0.0) -> Product:
         """A fresh process of the product; its clock is off by `skew` seconds."""
         world, clock = self.world, SimClock(self.world, skew)
         parts = Parts(
@@ -87,7 +86,7 @@ class Office:
             streams=SimStreams(world, self.dingtalk.imap),
             tokens=SimTokens(self._transport, clock),
         )
-        return build(load_settings(self._settings), parts).service
+        return build(load_settings(self._settings), parts)
 
     def rows(self, partition: str = "pair-1:mail") -> dict[str, Mapping[str, Any]]:
         """The rows of a partition, the pair's ledger by default, as they stand."""
@@ -96,7 +95,7 @@ class Office:
 
 class Worker:
     def __init__(self, office: Office, skew: float) -> None:
-        self.service = office.service(skew)
+        self.service = office.product(skew).service
         self.busy = False
 
     def handle(self, queue: str, message: Mapping[str, Any]) -> None:

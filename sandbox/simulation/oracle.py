@@ -89,19 +89,20 @@ class Oracle:
     def _is_no_change(self, group: Group, item: Stored, field: str, value: Any) -> bool:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
         same goes for the state in which a message was delivered, while nothing links it yet."""
-        rows, agreed = self._rows(), list[Mapping[str, Any]]()
-        ids = {i.id for box in self._boxes.values() for i in box.messages() if i.message_id == item.message_id}
-        ids |= group.ids
-        for key, row in rows.items():
-            if key.startswith("l:") and ids & {row["outlook"]["id"], row["dingtalk"]["id"]}:
-                agreed.append(row["base"])
-            elif key.startswith("i:") and row["kind"] == "create" and row["source"] in ids:
-                agreed.append(row["state"])
         if field == "categories":  # the ledger holds hashes of them
             return value in ((), *(edit.value for edit in group.edits if edit.field == field))
+        rows, ids = self._rows(), group.ids
+        for side, box in self._boxes.items():
+            same = [i for i in box.messages() if i.message_id == item.message_id]
+            ids |= {i.id for i in same if self._group(side, i) is group}
+        links = [row for key, row in rows.items() if key.startswith("l:")]
+        agreed = [row["base"] for row in links if ids & {row["outlook"]["id"], row["dingtalk"]["id"]}]
+        if not agreed:
+            opened = [row for key, row in rows.items() if key.startswith("i:") and row["kind"] == "create"]
+            agreed = [row["state"] for row in opened if row["source"] in ids]
+            agreed.append({"read": False, "flag": "none", "folder": "inbox"})
         names = self._names(rows)
-        values = [names.get(base[field]) or base[field] if field == "folder" else base[field] for base in agreed]
-        return value in (values or [{"read": False, "flag": "none", "folder": "inbox"}[field]])
+        return value in [names.get(base[field]) or base[field] if field == "folder" else base[field] for base in agreed]
 
     def _names(self, rows: Rows) -> dict[str, str]:
         """Folders' keys by the names that people know."""

@@ -6,7 +6,8 @@ The order in which one request leaves: token, rate, permit, wire. A 401 renews t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
@@ -14,6 +15,7 @@ from shared.dingtalk.bucket import Bucket
 from shared.dingtalk.errors import failure
 from shared.dingtalk.limits import TIMEOUT, time_for
 from shared.dingtalk.tokens import Tokens
+from shared.model.answers import parsed
 from shared.model.errors import OutcomeUnknown, TandemError, Throttled, Unavailable
 from shared.ports.replica import Permit
 from shared.ports.world import HttpRequest, HttpResponse, Transport, TransportError
@@ -21,7 +23,10 @@ from shared.ports.world import HttpRequest, HttpResponse, Transport, TransportEr
 Json = Any
 
 REDIRECTS = (301, 302, 303, 307, 308)
-VENDOR_HOSTS = ".aliyuncs.com"
+VENDOR_HOSTS = re.compile(r"[a-z0-9.-]+\.aliyuncs\.com(:443)?")
+"""The provider's own hosts, and nothing else of an address: no user, no other port."""
+PLAIN = re.compile(r"[!-\[\]-~]+")
+"""An address as it stands on a wire. What else may be in one, a backslash above all, isn't read alike by everybody."""
 
 
 class Alimail:
@@ -54,43 +59,56 @@ class Alimail:
     def download(self, what: str, path: str, size: int) -> bytes:
         """The bytes of an attachment of about `size` bytes: `$value` names a stream by Location or `{location}`,
         absolute or relative; the stream takes no token (Alimail: attachments)."""
-        headers, answer = self._send(what, HttpRequest("GET", self._base + path, timeout=self._timeout))
-        location = headers.get("location") or str(answer.get("location") or "")
-        url = urljoin(self._base + path, location)
-        if not location or not self._own(urlsplit(url)):
+        request = HttpRequest("GET", self._base + path, timeout=self._timeout)
+        headers, answer = self._send(what, request, redirects=REDIRECTS)
+        url = self._followed(self._base + path, headers.get("location") or str(answer.get("location") or ""))
+        if url is None:
             raise Unavailable(f"Alimail answered {what} with an address that is not its own", code="foreign_location")
         return self._stream(what, HttpRequest("GET", url, timeout=time_for(size, self._timeout)))
+
+    def _followed(self, base: str, location: str) -> str | None:
+        """The absolute address, None when it isn't one of the provider's own."""
+        if not PLAIN.fullmatch(location):
+            return None
+        try:
+            url = urljoin(base, location)
+            return url if self._own(urlsplit(url)) else None
+        except ValueError:  # a port or an address in brackets that is none
+            return None
 
     def _own(self, url: SplitResult) -> bool:
         """Only the provider's own hosts are followed, and never down to plain HTTP."""
         base = urlsplit(self._base)
         if (url.scheme, url.netloc) == (base.scheme, base.netloc):
             return True
-        hosts = (base.hostname or "", url.hostname or "")
-        return url.scheme == "https" and url.port in (None, 443) and all(host.endswith(VENDOR_HOSTS) for host in hosts)
+        return url.scheme == "https" and all(VENDOR_HOSTS.fullmatch(one.netloc.lower()) for one in (base, url))
 
     def _stream(self, what: str, request: HttpRequest) -> bytes:
         self._bucket.take()
         response = self._wire(what, request)
         if response.status != 200:
-            raise failure(what, response.status, None, response.headers) or Unavailable(
+            raise failure(what, response.status, _parsed(response.body), response.headers) or Unavailable(
                 f"Alimail answered {what} with status {response.status} instead of the content"
             )
         return response.body
 
-    def _send(self, what: str, request: HttpRequest, permit: Permit | None = None) -> tuple[Mapping[str, str], Json]:
-        """The headers and the JSON object of a successful answer ({} for an empty one or a redirect)."""
+    def _send(
+        self, what: str, request: HttpRequest, permit: Permit | None = None, redirects: Sequence[int] = ()
+    ) -> tuple[Mapping[str, str], Json]:
+        """The headers and the JSON object of a successful answer ({} for an empty one). One of `redirects` is a success
+        too, without an object."""
         token = self._tokens.token()
         response = self._once(what, request, token, permit)
         if response.status == 401:
             response = self._once(what, request, self._tokens.token(token), permit)
-        answer = {} if response.status in REDIRECTS else _parsed(response.body)
+        answer = {} if response.status in redirects else _parsed(response.body)
         if error := failure(what, response.status, answer, response.headers, effect=request.effect):
             if isinstance(error, Throttled):
                 self._bucket.hold(error.retry_after)
             raise error
-        if not isinstance(answer, dict):
-            raise _unanswered(request.effect)(f"Alimail answered {what} without a JSON object", code="no_json")
+        if not isinstance(answer, dict) or not (response.status < 300 or response.status in redirects):
+            text = f"Alimail answered {what} with status {response.status} and without a JSON object"
+            raise _unanswered(request.effect)(text, code="no_json")
         return response.headers, answer
 
     def _once(self, what: str, request: HttpRequest, token: str, permit: Permit | None) -> HttpResponse:
@@ -115,6 +133,6 @@ def _unanswered(effect: bool) -> type[TandemError]:
 
 def _parsed(body: bytes) -> Json:
     try:
-        return json.loads(body) if body.strip() else {}
+        return parsed(body) if body.strip() else {}
     except ValueError:
         return None

@@ -64,7 +64,7 @@ class Contents:
             raise Unavailable(f"message {id} isn't there (any more)", code=error.code) from error
 
     def _downloaded(self, id: str, shown: Json, plain: Message, listed: Sequence[Json]) -> Message:
-        sizes = [int(one.get("size") or 0) for one in listed]
+        sizes = [mapping.size(one.get("size")) or 0 for one in listed]
         bound(id, plain, sizes)
         calls = [
             partial(self._mailbox.content, id, str(one["id"]), size) for one, size in zip(listed, sizes, strict=True)

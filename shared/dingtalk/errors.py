@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shared.model.answers import plain_code
 from shared.model.errors import (
     MailboxFull,
     NotFound,
@@ -42,6 +43,9 @@ CODES: dict[str, type[TandemError]] = {
 }
 """Codes in lower case that say more than the status does: without its mailbox nothing is "not found"."""
 
+LONGEST_WAIT = 6
+"""Digits of a Retry-After that is believed: eleven days."""
+
 WORDS: tuple[tuple[str, type[TandemError]], ...] = (
     ("quota", MailboxFull),
     ("notfound", NotFound),
@@ -59,9 +63,12 @@ def failure(
 ) -> TandemError | None:
     """The error that an answer stands for, None when it is a success. `what` names the request without any content;
     `effect`: it changes something at the vendor, so an answer that says nothing leaves its outcome unknown."""
-    code = str(body.get("detailErrorCode") or "") if isinstance(body, dict) else ""
-    if status < 400 and not code:
+    said = body.get("detailErrorCode") if isinstance(body, dict) else None
+    if status < 400 and not said:
         return None
+    code = plain_code(str(said)) if said else ""
+    if status == 404 and not said and not effect:
+        return Unavailable(f"something before Alimail answered {what} with status 404", code="404")
     kind = _kind(status, code) or (OutcomeUnknown if effect else Unavailable)
     text = f"Alimail answered {what} with status {status}" + (f", code {code}" if code else "")
     return kind(text, code=code or str(status), retry_after=retry_after(headers))
@@ -83,4 +90,4 @@ def _kind(status: int, code: str) -> type[TandemError] | None:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds, None when the vendor names none (a date is not a number of seconds: then our own back-off holds)."""
     value = headers.get("retry-after", "").strip()
-    return float(value) if value.isascii() and value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() and len(value) <= LONGEST_WAIT else None

@@ -8,12 +8,12 @@ EXAMINE is not documented. Names go out in modified UTF-7; raw ones make the ser
 from __future__ import annotations
 
 import imaplib
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from math import inf
 from typing import Any, TypeVar
 
 from imapclient import IMAPClient
@@ -22,6 +22,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 from imapclient.response_parser import parse_fetch_response
 
 from shared.dingtalk.limits import LARGEST, TIMEOUT, time_for
+from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
 from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, TooLarge, Unavailable
 from shared.ports.replica import Permit
@@ -30,10 +31,16 @@ from shared.ports.world import Clock, MailStream, MailStreams, TransportError
 T = TypeVar("T")
 
 PIECE = 1 << 20
+MOST = 64 << 20
+"""Bytes that the answer to one command may have."""
+GARBLED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)
+"""What imaplib and imapclient raise, beside their own errors, for lines that aren't IMAP."""
 FULL = re.compile(r"quota|\bfull\b", re.IGNORECASE)
 """What a refusal for want of room says: RFC 5530's OVERQUOTA, or words; no code of the vendor's is known."""
 
-_APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
+logging.getLogger("imapclient").setLevel(logging.CRITICAL)  # it says who has logged in
+
+_APPENDUID = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +117,21 @@ class ImapDoor:
 
     def mailboxes(self) -> list[Listed]:
         """LIST, as the server shows it now."""
-        rows = self._run(lambda client: client.list_folders())
-        return [
-            Listed(frozenset(_text(mark).lower() for mark in marks), _text(delimiter), name)
-            for marks, delimiter, name in rows
-        ]
+
+        def listed(client: _Client) -> list[Listed]:
+            return [
+                Listed(frozenset(_text(mark).lower() for mark in marks), _text(delimiter), str(name))
+                for marks, delimiter, name in client.list_folders()
+            ]
+
+        return self._run(listed)
 
     def position(self, name: str) -> Position:
         """A position that everything appended from now on comes after. Asked for once per connection and mailbox: an
         older one only shows more."""
         if name not in self._positions or self._client is None:
             status = self._run(lambda client: client.folder_status(name, ("UIDNEXT", "UIDVALIDITY")))
-            if not {b"UIDNEXT", b"UIDVALIDITY"} <= status.keys():
+            if not all(isinstance(status.get(name), int) for name in (b"UIDNEXT", b"UIDVALIDITY")):
                 raise Unavailable("the IMAP server gave no UIDNEXT or UIDVALIDITY", code="imap_status")
             self._positions[name] = Position(status[b"UIDVALIDITY"], status[b"UIDNEXT"])
         return self._positions[name]
@@ -135,7 +145,7 @@ class ImapDoor:
 
         Raises MailboxFull or Refused (nothing done), OutcomeUnknown once the message was under way."""
         flags = [flag for flag, there in (("\\Seen", read), ("\\Answered", answered)) if there]
-        date = datetime.fromtimestamp(int(received), UTC)
+        date = datetime.fromtimestamp(int(min(max(received, 0.0), LAST)), UTC)
 
         def append(client: _Client) -> bytes:
             permit()
@@ -172,6 +182,7 @@ class ImapDoor:
             uid = sought.among(client.uid_fetch(",".join(map(str, uids)), asked))
             if uid is None:
                 return None
+            client.hurry(time_for(LARGEST, self._timeout))
             value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
             return value if isinstance(value, bytes) else None
 
@@ -204,10 +215,10 @@ class ImapDoor:
 
     def _once(self, call: Callable[[_Client], T]) -> T:
         client = self._client = self._client or self._connected()
-        client.begin()
+        client.begin(self._timeout)
         try:
             return call(client)
-        except (TransportError, IMAPClientAbortError, ProtocolError):
+        except (TransportError, IMAPClientAbortError, ProtocolError, *GARBLED):
             underway = client.underway
             self._drop()
             raise (OutcomeUnknown if underway else Unavailable)("the IMAP connection was lost") from None
@@ -232,14 +243,16 @@ class ImapDoor:
 
     def _logged_in(self, stream: MailStream) -> _Client:
         try:
-            client = _Client(stream, self._clock)
+            client = _Client(stream, self._clock, self._timeout)
+            if not client.asks_for_login:
+                raise Unavailable("the IMAP server's greeting doesn't ask for a login", code="imap_greeting")
             client.login(*self._login)
         except LoginError as error:
             if isinstance(error.__context__, IMAPClientAbortError):
                 raise Unavailable("the IMAP connection was lost during the login") from None
             self._refused = True
             raise NoClientPassword("DingTalk refused the client password: enter a new one", code="login") from None
-        except (TransportError, IMAPClientError):
+        except (TransportError, IMAPClientError, *GARBLED):
             raise Unavailable("the IMAP connection was lost before the login") from None
         return client
 
@@ -250,24 +263,35 @@ def _text(value: bytes | str | None) -> str:
 
 class _Wire(imaplib.IMAP4):
     """imaplib's protocol over a MailStream. `underway`: bytes of a message have left. `deadline`: nothing leaves after
-    it (on the clock's monotonic time)."""
+    it (on the clock's monotonic time), and the rest of an answer has `timeout` seconds more."""
 
-    def __init__(self, stream: MailStream, clock: Clock) -> None:
+    def __init__(self, stream: MailStream, clock: Clock, timeout: float) -> None:
         self._stream = stream
         self._clock = clock
         self._message: bytes | None = None
         self.underway = False
-        self.deadline = inf
+        self._timeout = timeout
+        self._room = MOST
+        self.deadline = clock.monotonic() + timeout
         super().__init__()
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
         """The stream is connected already."""
 
     def read(self, size: int) -> bytes:
+        self._expect(size)
         return self._stream.read(size)
 
     def readline(self) -> bytes:
-        return self._stream.readline()
+        self._expect(0)
+        line = self._stream.readline()
+        self._room -= len(line)
+        return line
+
+    def _expect(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0 or self._clock.monotonic() > self.deadline + self._timeout:
+            raise TransportError("the answer to an IMAP command has no end")
 
     def send(self, data: Any) -> None:
         for start in range(0, len(data), PIECE):
@@ -285,26 +309,33 @@ class _Wire(imaplib.IMAP4):
         status, data = self._simple_command("APPEND", mailbox, flags, date_time)
         return status, data
 
-    def begin(self) -> None:
+    def begin(self, timeout: float) -> None:
         """A new command: nothing of it has left."""
-        self._message, self.underway, self.deadline = None, False, inf
+        self._message, self.underway = None, False
+        self._timeout, self._room = timeout, MOST
+        self.deadline = self._clock.monotonic() + timeout
 
 
 class _Client(IMAPClient):  # type: ignore[misc]
-    def __init__(self, stream: MailStream, clock: Clock) -> None:
+    def __init__(self, stream: MailStream, clock: Clock, timeout: float) -> None:
         self._stream = stream
         self._clock = clock
+        self._patience = timeout
         super().__init__("", port=0, ssl=False)
         self._imap.debug = 0  # imapclient would hand every line, subjects included, to a logger
 
     def _create_IMAP4(self) -> _Wire:
-        return _Wire(self._stream, self._clock)
+        return _Wire(self._stream, self._clock, self._patience)
 
     def _set_read_timeout(self) -> None:
         """The stream has its own."""
 
-    def begin(self) -> None:
-        self._imap.begin()
+    @property
+    def asks_for_login(self) -> bool:
+        return bool(self._imap.state == "NONAUTH")
+
+    def begin(self, timeout: float) -> None:
+        self._imap.begin(timeout)
 
     def hurry(self, seconds: float) -> None:
         """Nothing more leaves after so many seconds, until the next command."""

@@ -5,7 +5,7 @@ Nothing here sends: of the vendor's write routes only state, tags and moves are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,13 +15,18 @@ from urllib.parse import quote
 from shared.dingtalk import mapping
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.folders import Counted, walk
+from shared.dingtalk.shapes import ATTACHMENT, FOLDER, ROW, TAG, WHOLE
+from shared.model.answers import Must, Shape, misfit
 from shared.model.errors import NotFound, NotPermitted, Unavailable
 from shared.ports.replica import Permit
 from shared.ports.world import Executor
 
 Json = Any
 T = TypeVar("T")
+PAGE_SHAPE = {"messages": [ROW], "nextCursor": str, "hasMore": Must(bool)}
 
+ALWAYS = frozenset({"inbox", "sent", "trash"})
+"""A list without these was cut short."""
 PAGE = 100
 """Messages a page; the vendor takes no more."""
 
@@ -45,8 +50,12 @@ class Mailbox:
         self.tags: mapping.Tags = mapping.NO_TAGS
 
     def tree(self) -> tuple[Counted, ...]:
-        """All folders with their counters: one request for the top and one for each folder with children."""
-        return walk(self._children)
+        """All folders with their counters: one request for the top and one for each folder with children. Unavailable
+        when the list is not whole."""
+        tree = walk(self._children)
+        if ALWAYS - {one.folder.role for one in tree}:
+            raise Unavailable("Alimail's folder list is not whole; it is read again later", code="cut_short")
+        return tree
 
     def _children(self, parents: Sequence[str | None]) -> list[list[Json]]:
         levels = self._executor.map([partial(self._folders, parent) for parent in parents])
@@ -55,21 +64,21 @@ class Mailbox:
     def _folders(self, parent: str | None) -> list[Json]:
         try:
             query = {} if parent is None else {"folderId": parent}
-            answer = self._alimail.get("the folder list", f"{self._path}/mailFolders", query)
+            answer = self._get("the folder list", f"{self._path}/mailFolders", query, {"folders": Must([FOLDER])})
         except NotFound as error:
             if parent is not None:
                 return []
             raise NotPermitted("Alimail has no such mailbox", code=error.code) from error
-        return list(answer.get("folders") or ())
+        return list(answer["folders"])
 
     def learn_tags(self) -> mapping.Tags:
         """The mailbox's own tags, with which rows and items show categories from now on. No public page names the route
         (Alimail: tags); where it isn't there, there are none."""
         try:
-            answer = self._alimail.get("the tag list", f"{self._path}/tags")
+            answer = self._get("the tag list", f"{self._path}/tags", {}, {"tags": Must([TAG])})
         except NotFound:
-            answer = {}
-        self.tags = mapping.own_tags(answer.get("tags") or ())
+            answer = {"tags": []}
+        self.tags = mapping.own_tags(answer["tags"])
         return self.tags
 
     def pages(self, folder: str, select: str, window: Window | None = None) -> Iterator[list[Json]]:
@@ -79,9 +88,9 @@ class Mailbox:
         if window is not None:
             query |= {"startTime": mapping.stamp(window.start), "endTime": mapping.stamp(window.end)}
         while True:
-            answer = self._alimail.get("a page of a folder", path, query)
+            answer = self._get("a page of a folder", path, query, PAGE_SHAPE)
             yield list(answer.get("messages") or ())
-            query["cursor"] = str(answer.get("nextCursor") or "")
+            query["cursor"] = answer.get("nextCursor") or ""
             if not answer.get("hasMore") or not query["cursor"]:
                 return
 
@@ -91,19 +100,19 @@ class Mailbox:
         return list({str(row["id"]): row for row in rows}.values())
 
     def message(self, id: str, select: str) -> Json:
-        answer = self._alimail.get("a message", self._message(id), {"$select": select})
-        message = answer.get("message")
-        if not isinstance(message, dict):
-            raise Unavailable("Alimail answered a read without a message", code="no_message")
-        return message
+        return self._get("a message", self._message(id), {"$select": select}, {"message": Must(WHOLE)})["message"]
 
     def attachments(self, id: str) -> list[Json]:
-        answer = self._alimail.get("an attachment list", self._message(id) + "/attachments")
-        return list(answer.get("attachments") or ())
+        shape = {"attachments": Must([ATTACHMENT])}
+        answer = self._get("an attachment list", self._message(id) + "/attachments", {}, shape)
+        return list(answer["attachments"])
 
     def content(self, id: str, attachment: str, size: int) -> bytes:
         path = f"{self._message(id)}/attachments/{quote(attachment, safe='')}/$value"
-        return self._alimail.download("an attachment", path, size)
+        content = self._alimail.download("an attachment", path, size)
+        if len(content) * 2 < size:  # what `size` counts isn't known: the bytes, or those of their encoding
+            raise Unavailable("Alimail gave less than half of an attachment; it is read again later", code="cut_short")
+        return content
 
     def update(self, id: str, action: str, tags: Sequence[str], permit: Permit) -> None:
         """`action`: markRead, markUnread, addTags, removeTags."""
@@ -115,6 +124,12 @@ class Mailbox:
     def move(self, id: str, folder: str, permit: Permit) -> None:
         body = {"ids": [id], "destinationFolderId": folder}
         self._alimail.post("a move", f"{self._path}/messages/move", body, permit)
+
+    def _get(self, what: str, path: str, query: Mapping[str, str], shape: Shape) -> Json:
+        answer = self._alimail.get(what, path, query)
+        if at := misfit(answer, shape):
+            raise Unavailable(f"Alimail answered {what} in another shape than documented, at {at}", code="shape")
+        return answer
 
     def _message(self, id: str) -> str:
         return f"{self._path}/messages/{quote(id, safe='')}"

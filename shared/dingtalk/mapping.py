@@ -33,6 +33,9 @@ WHOLE = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,hasAttachments,body
 FLAGGED_TAG, COMPLETE_TAG, IMPORTANT_TAG = "1", "2", "11"
 """Alimail: well-known tag ids: red flag, green tick, star."""
 
+LAST = 253_402_300_799.0
+"""The last second of the year 9999, in epoch seconds."""
+
 FLAG_TAGS: dict[Flag, str] = {"flagged": FLAGGED_TAG, "complete": COMPLETE_TAG}
 
 TAG_STEPS: dict[tuple[Flag, Flag], tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -81,7 +84,7 @@ def item(json: Json, tags: Tags = NO_TAGS) -> Item:
         recipients=tuple(
             filter(None, (_bare(one) for name in ("toRecipients", "ccRecipients") for one in json.get(name) or ()))
         ),
-        size=size(json),
+        size=size(json.get("size")),
         key=fields.get(KEY_HEADER.lower(), ""),
         draft=shown.folder == DRAFTS,
         wants_receipt=bool(json.get("isReadReceiptRequested")) or asks,
@@ -175,8 +178,9 @@ def epoch(text: Json) -> float | None:
 
 
 def stamp(seconds: float) -> str:
-    """Epoch seconds as Alimail wants them, whole seconds: `2024-10-01T00:00:00Z`."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Epoch seconds as Alimail wants them, whole seconds: `2024-10-01T00:00:00Z`. Times that no mailbox can hold become
+    the nearest that one can."""
+    return datetime.fromtimestamp(int(min(max(seconds, 0.0), LAST)), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _received(json: Json) -> float:
@@ -200,9 +204,9 @@ def _tags(tags: Json) -> frozenset[str]:
     return frozenset(str(tag) for tag in tags or ())
 
 
-def size(json: Json) -> int | None:
-    value = json.get("size")
-    return int(value) if str(value or "").isdecimal() else None
+def size(value: Json) -> int | None:
+    text = str(value or "")
+    return int(text) if text.isdecimal() and len(text) <= 15 else None
 
 
 def _address(json: Json) -> Address | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from shared.dingtalk.errors import retry_after
+from shared.model.answers import Must, fits, parsed, plain_code
 from shared.model.errors import NotPermitted, Unavailable
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
 
+TOKEN = {"access_token": Must(str), "expires_in": (int, float, str)}
+LIFETIME = re.compile(r"\d{1,9}(\.\d+)?")
 MARGIN = 60.0
 """Seconds before its end at which a token is no longer used."""
 
@@ -59,18 +62,20 @@ class ClientCredentials:
             raise Unavailable("Alimail gave no answer when asked for a token") from error
         answer = _answer(response)
         self._token = str(answer["access_token"])
-        self._until = asked + float(answer.get("expires_in") or 0.0) - MARGIN
+        lifetime = str(answer.get("expires_in") or "")
+        self._until = asked + (float(lifetime) if LIFETIME.fullmatch(lifetime) else 0.0) - MARGIN
 
 
 def _answer(response: HttpResponse) -> dict[str, Any]:
     try:
-        answer = json.loads(response.body)
+        answer = parsed(response.body)
     except ValueError:
         answer = None
-    if response.status == 200 and isinstance(answer, dict) and answer.get("access_token"):
-        return answer
+    if response.status == 200 and fits(answer, TOKEN) and answer["access_token"]:
+        return dict(answer)
     text = f"Alimail gave no token (status {response.status})"
-    if response.status == 429 or response.status >= 500 or not isinstance(answer, dict):
+    said = isinstance(answer, dict) and (answer.get("detailErrorCode") or answer.get("code") or answer.get("error"))
+    if response.status == 429 or response.status >= 500 or not said:
         raise Unavailable(text, code=str(response.status), retry_after=retry_after(response.headers))
-    code = str(answer.get("detailErrorCode") or answer.get("code") or answer.get("error") or response.status)
+    code = plain_code(str(said)) or str(response.status)
     raise NotPermitted(f"{text}: check the Alimail app's id, secret and permissions", code=code)

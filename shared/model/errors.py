@@ -72,6 +72,13 @@ class NotPermitted(Refused):
     scope: Scope = "pair"
 
 
+class SignInRefused(NotPermitted):
+    """The vendor gives the app no token: its credential is wrong or has expired, or the app is gone. Every pair stops
+    until an administrator mends it; the vendor isn't asked again for `retry_after` seconds."""
+
+    scope: Scope = "app"
+
+
 class NoClientPassword(NotPermitted):
     """The DingTalk side can't take new messages: the client password is missing, expired or was refused."""
 

@@ -100,7 +100,7 @@ class Intent:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """An item without a link: held, out of scope as a source, unreadable, refused. `due` None: parked until it moves
-    (then `folder`, the vendor's id, differs). `misses`: looks in a row that found nothing, since `missed`."""
+    (then `folder`, the vendor's id, differs). `misses`: looks in a row that found nothing, the last one at `missed`."""
 
     side: Side
     id: str

@@ -10,7 +10,9 @@ from shared.model.words import Side
 @dataclass(frozen=True, slots=True)
 class Pair:
     """`id` is opaque and appears in logs; `name`, `outlook` and `dingtalk` (mail addresses) never do. `since`: epoch
-    seconds; an unlinked message received earlier is never copied. Aliases are further own addresses per side."""
+    seconds; an unlinked message received earlier is never copied. Aliases are further own addresses per side.
+    `union_id` and `user_id`: the person in DingTalk's directory, within one developer's apps and within the
+    organisation; "" while unknown. `paused_why`: a word for the reason when it wasn't the administrator's wish."""
 
     id: str
     name: str
@@ -21,6 +23,12 @@ class Pair:
     outlook_aliases: tuple[str, ...] = ()
     dingtalk_aliases: tuple[str, ...] = ()
     paused: bool = False
+    user_id: str = ""
+    paused_why: str = ""
+    exclude_folders: tuple[str, ...] = ()
+
+    def address(self, side: Side) -> str:
+        return self.outlook if side == "outlook" else self.dingtalk
 
     def addresses(self, side: Side) -> frozenset[str]:
         own, aliases = (

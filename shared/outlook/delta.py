@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.model.answers import fits
 from shared.model.errors import NotFound, Unavailable
 from shared.model.mail import Changes, Folder, Row
 from shared.outlook import mapping
 from shared.outlook.errors import EXPIRED, code_of
-from shared.outlook.transport import Answer, Graph, Part, failure, listed
+from shared.outlook.shapes import ROW
+from shared.outlook.transport import PAGES, Answer, Graph, Part, endless, failure, listed
 
 PAGE = "odata.maxpagesize=500"
 WHAT = "changes of a folder"
-COMPLETE = frozenset({"isRead", "flag", "receivedDateTime", "categories"})
+OWN = "{own}"
+"""In a cursor, the mailbox's address, which Graph's links hold and no row may."""
 
 
 @dataclass(slots=True)
@@ -32,11 +36,14 @@ class Stream:
 class Delta:
     def __init__(self, graph: Graph, mailbox: str) -> None:
         self._graph, self._mailbox = graph, mailbox
+        self._own = mailbox.rpartition("/")[2]
+        spelled = self._own, self._own.replace("@", "%40")
+        self._spelled = re.compile("|".join(map(re.escape, spelled)), re.IGNORECASE)
 
     def part(self, folder: str, cursor: str | None) -> Part:
         """The first read of a round over one folder; without a cursor the whole of it is listed."""
         if cursor is not None:
-            return Part(cursor, PAGE)
+            return Part(cursor.replace(OWN, self._own), PAGE)
         return Part(f"{self._mailbox}/mailFolders/{folder}/messages/delta?$select={mapping.ROW_FIELDS}", PAGE)
 
     def changes(
@@ -45,7 +52,7 @@ class Delta:
         """Go on from each folder's first answer to its end, a page of every folder at a time. A folder whose cursor
         has expired is listed anew; one that was deleted has no cursor afterwards."""
         streams = {folder: Stream(whole=folder not in cursors) for folder in answers}
-        while answers:
+        for _ in range(PAGES):
             parts: dict[str, Part] = {}
             for folder, answer in answers.items():
                 if answer.status != 200 and _is_expired(answer) and not streams[folder].again:
@@ -53,8 +60,10 @@ class Delta:
                     parts[folder] = self.part(folder, None)
                 elif (link := self._take(folder, answer, streams[folder])) is not None:
                     parts[folder] = Part(link, PAGE)
+            if not parts:
+                return _together(streams, tree)
             answers = dict(zip(parts, self._graph.batch(list(parts.values()), WHAT), strict=True))
-        return _together(streams, tree)
+        raise endless(WHAT)
 
     def _take(self, folder: str, answer: Answer, stream: Stream) -> str | None:
         """-> the link to the next page, if there is one."""
@@ -69,18 +78,22 @@ class Delta:
             return self._graph.relative(next_link)
         if not page.get("@odata.deltaLink"):
             raise Unavailable(f"{WHAT}: Graph's answer leads nowhere", code="cut_short")
-        stream.cursor = self._graph.relative(page["@odata.deltaLink"])
+        stream.cursor = self._spelled.sub(OWN, self._graph.relative(page["@odata.deltaLink"]))
         return None
 
 
 def _take_row(folder: str, value: Mapping[str, Any], stream: Stream) -> None:
     """Of several rows the last one wins; an id shown both present and removed stands in both. A row may hold no more
-    than what changed, and what it leaves out is unknown: it stands with the removed ones, since those are read."""
+    than what changed, and what it leaves out, or shows in a way that can't be read, is unknown: it stands with the
+    removed ones, since those are read."""
     id = str(value["id"])
-    if "@removed" in value or not value.keys() >= COMPLETE:
+    if "@removed" in value or not fits(value, ROW):
         stream.removed.add(id)
-    else:
+        return
+    try:
         stream.rows[id] = mapping.row(value, folder)
+    except Unavailable:
+        stream.removed.add(id)
 
 
 def _together(streams: Mapping[str, Stream], tree: tuple[Folder, ...] | None) -> Changes:

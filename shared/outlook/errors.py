@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from shared.model.answers import parsed, plain_code
 from shared.model.errors import (
     MailboxFull,
     NotFound,
@@ -45,6 +45,8 @@ CODES: dict[str, type[TandemError]] = {
 """Without its mailbox nothing is "not found": that is a matter of rights and licences."""
 
 RIGHTS: dict[int, type[TandemError]] = {401: NotPermitted, 403: NotPermitted, 429: Throttled}
+LONGEST_WAIT = 6
+"""Digits of a Retry-After that is believed: eleven days."""
 EFFECTS: dict[int, type[TandemError]] = {
     **RIGHTS,
     404: NotFound,
@@ -72,18 +74,18 @@ def _of_effect(status: int) -> type[TandemError]:
 
 
 def code_of(body: Any) -> str:
-    """`error.code` of an answer; "" when it has none."""
+    """`error.code` of an answer; "" when it has none, or none that looks like one."""
     if isinstance(body, bytes):
         try:
-            body = json.loads(body)
+            body = parsed(body)
         except ValueError:
             return ""
     inner = body.get("error") if isinstance(body, dict) else None
     code = inner.get("code") if isinstance(inner, dict) else None
-    return code if isinstance(code, str) else ""
+    return plain_code(code)
 
 
 def seconds(text: str | None) -> float | None:
     """A Retry-After in seconds; None when there is none, or a date, for which our own back-off stands in."""
     text = (text or "").strip()
-    return float(text) if text.isascii() and text.isdigit() else None
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_WAIT else None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from shared.model.answers import fits
 from shared.model.errors import NotFound, Unavailable
 from shared.model.mail import Folder
 from shared.model.words import Role
-from shared.outlook.transport import Answer, Graph, Part, failure
+from shared.outlook.shapes import FOLDER
+from shared.outlook.transport import Answer, Graph, Part, failure, member
 
 WELL_KNOWN: dict[str, Role] = {
     "inbox": "inbox",
@@ -63,6 +65,8 @@ class Folders:
             for above, answer in level.items():
                 for value in self._listed(answer):
                     folder = _folder(value, above, self._roles)
+                    if folder.id in tree:
+                        raise Unavailable("Graph's folder list shows a folder twice; it is read again", code="twice")
                     tree[folder.id] = folder
                     if value.get("childFolderCount"):
                         parents.append(folder)
@@ -76,7 +80,7 @@ class Folders:
         roles, unknown = dict(self._roles), list[str]()
         for name, answer in answers:
             if answer.status == 200:
-                roles[str(answer.body["id"])] = WELL_KNOWN[name]
+                roles[member(answer.body, "id", "a well-known folder", Unavailable)] = WELL_KNOWN[name]
             elif isinstance(error := failure("a well-known folder", answer), NotFound):
                 unknown.append(name)
             else:
@@ -92,6 +96,8 @@ class Folders:
 
 
 def _folder(value: Mapping[str, Any], above: Folder | None, roles: Mapping[str, Role]) -> Folder:
+    if not fits(value, FOLDER):
+        raise Unavailable("Graph's folder list shows a folder that can't be read", code="no_folder")
     id = str(value["id"])
     role = roles.get(id)
     aside = value.get("isHidden") or "SearchFolder" in str(value.get("@odata.type"))

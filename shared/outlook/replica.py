@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
+from shared.model.answers import fits
 from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
 from shared.model.mail import Created, Found, Item, Message, Observed, Trace
 from shared.model.words import OUTLOOK, Flag, Side
@@ -13,10 +15,12 @@ from shared.outlook import mapping
 from shared.outlook.delta import Delta
 from shared.outlook.errors import FOLDER_GONE, GONE, code_of
 from shared.outlook.folders import PURGED, Folders
+from shared.outlook.shapes import ITEM
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
 from shared.ports.replica import Permit
 
-ASKED = frozenset({"id", "parentFolderId", "isRead", "flag", "categories"})
+HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
+"""How the original bytes of a message begin, and no page of a proxy."""
 KEPT = 1000
 """How many messages are kept from reads, for when they are fetched."""
 QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
@@ -60,18 +64,17 @@ class OutlookMail:
         """Asked beside the first reads, where it costs no request of its own."""
         for answer in answers:
             if answer.status == 200:
-                self._purged = str(answer.body["id"])
+                self._purged = member(answer.body, "id", "a folder", Unavailable)
             elif code_of(answer.body).lower() in FOLDER_GONE:
                 self._purged = ""
 
     def _items(self, answers: Mapping[str, Answer]) -> dict[str, Item | None]:
-        """Only a code that says so means "not found"; other refusals, and an answer that leaves out what was asked for,
-        leave the id unknown."""
+        """Only a code that says so means "not found"; other refusals, and an answer that leaves out what was asked for
+        or can't be read, leave the id unknown."""
         items: dict[str, Item | None] = {}
         for id, answer in answers.items():
             if answer.status == 200:
-                if not ASKED - answer.body.keys():
-                    item = mapping.item(answer.body)
+                if (item := _item(answer.body)) is not None:
                     items[id] = None if item.folder == self._purged else item
             elif code_of(answer.body).lower() in GONE:
                 items[id] = None
@@ -90,6 +93,8 @@ class OutlookMail:
         item = self._read.get(id) or self._one(id)
         if (item.size or 0) <= LARGEST:
             mime = self._graph.get_bytes(f"{self._message(id)}/$value", "a message's content")
+            if not HEADER.match(mime):
+                raise Unavailable("Graph answered with something else than a message's content", code="no_mime")
             if len(mime) <= LARGEST:
                 return mapping.message(mime, item)
         raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")
@@ -116,7 +121,10 @@ class OutlookMail:
             return Found(())
         url = f"{self._mailbox}/messages?$filter={quote(test, safe='')}&{QUERY}&$top=50"
         what = "a search for a message"
-        return Found(tuple(mapping.item(value) for value in self._graph.pages(self._graph.get(url, what), what)))
+        items = [_item(value) for value in self._graph.pages(self._graph.get(url, what), what)]
+        if None in items:
+            raise Unavailable(f"{what}: Graph's answer shows a message that can't be read", code="no_item")
+        return Found(tuple(item for item in items if item is not None))
 
     # ---- writing
     def create(
@@ -149,12 +157,20 @@ class OutlookMail:
         if patch:
             what = "a change of state"
             made = self._graph.send("PATCH", self._message(id), patch, what, permit, _if_match(version))
-            version = mapping.version(made or {})
+            version = mapping.version(made) if fits(made, {"@odata.etag": str, "changeKey": str}) else ""
         if "folder" in changes:
             body, what = {"destinationId": changes["folder"]}, "a move"
             made = self._graph.send("POST", f"{self._message(id)}/move", body, what, permit, _if_match(version))
             id = member(made, "id", what)
         return id
+
+
+def _item(value: Mapping[str, Any]) -> Item | None:
+    """None when it isn't as Graph documents it."""
+    try:
+        return mapping.item(value) if fits(value, ITEM) else None
+    except (Unavailable, ValueError):  # a time, or a number that is none
+        return None
 
 
 def _if_match(version: str) -> dict[str, str]:

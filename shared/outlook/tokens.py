@@ -1,13 +1,18 @@
-"""App tokens for Graph, by client secret through msal."""
+"""App tokens for Graph, by whichever credential the app has, through msal."""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from shared.model.errors import NotPermitted, Unavailable
+from shared.model.errors import SignInRefused, Unavailable
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
+
+log = logging.getLogger("tandem.outlook")
 
 SCOPE = "https://graph.microsoft.com/.default"
 EARLY = 300.0
@@ -15,12 +20,34 @@ EARLY = 300.0
 STAND_IN = "https://login.microsoftonline.com"
 PASSING = frozenset({"temporarily_unavailable", "server_error"})
 """OAuth's words for a sign-in service that is not well; every other one means that the app was refused."""
+AGAIN = 300.0
+"""Seconds for which a refusal stands: nothing that people do mends it sooner, and asking on would be a hot loop."""
+
+Credential = str | Mapping[str, Any]
+"""As msal takes it: a client secret; "private_key" and "public_certificate" in PEM; or "client_assertion", a function
+that gives an assertion of somebody whom the app trusts, and raises SignInRefused or Unavailable when it can't."""
+
+_FEDERATED = (
+    "the federated credential of the app registration does not match the managed identity: its subject is the"
+    " identity's object (principal) ID, its issuer and tenant this tenant, its audience api://AzureADTokenExchange"
+)
+ADVICE = {
+    "AADSTS90002": "Entra does not know the tenant: check the tenant id",
+    "AADSTS700016": "Entra does not know the app in this tenant: check tenant and client id",
+    "AADSTS7000215": "the client secret is wrong: check tenant, client id and secret (its value, not its ID)",
+    "AADSTS7000222": "the client secret has expired: make a new one in the app registration and set it",
+    "AADSTS700027": "the certificate is not registered with the app, or has expired: upload the present one",
+    "AADSTS700024": "the assertion is not valid now: set this machine's clock",
+    **dict.fromkeys(("AADSTS70021", "AADSTS700211", "AADSTS700212", "AADSTS700213", "AADSTS7002138"), _FEDERATED),
+}
+"""What to do about Entra's refusals (Entra: authentication error codes); the numbers may change, so that they only
+choose words."""
 
 
 class Tokens(Protocol):
     def token(self) -> str:
-        """A bearer token that is good for at least some minutes. NotPermitted when the app gets none, Unavailable when
-        there was no usable answer."""
+        """A bearer token that is good for at least some minutes. SignInRefused when the app gets none, Unavailable
+        when there was no usable answer."""
         ...
 
     def renew(self) -> str:
@@ -28,36 +55,55 @@ class Tokens(Protocol):
         ...
 
 
-class ClientSecretTokens:
+class AppTokens:
     """`login_url` is the authority without the tenant. msal takes https authorities only, so for a loopback one it is
-    told the public authority, and our transport goes to the real URL. Safe among threads: at worst two of them fetch a
-    token each."""
+    told the public authority, and our transport goes to the real URL. Safe among threads: by the lock one of them
+    fetches the token for all."""
 
     def __init__(
-        self, transport: Transport, clock: Clock, login_url: str, tenant: str, client_id: str, client_secret: str
+        self,
+        transport: Transport,
+        clock: Clock,
+        login_url: str,
+        tenant: str,
+        client_id: str,
+        credential: Credential,
+        lock: AbstractContextManager[object],
     ) -> None:
         self._transport, self._clock, self._login_url = transport, clock, login_url.rstrip("/")
-        self._tenant, self._client_id, self._client_secret = tenant, client_id, client_secret
+        self._tenant, self._client_id, self._credential = tenant, client_id, credential
+        self._lock = lock
         self._held = ("", 0.0)
+        self._refused: tuple[SignInRefused | None, float] = (None, 0.0)
 
     def token(self) -> str:
-        token, until = self._held
-        return token if self._clock.now() < until else self.renew()
+        held = self._held
+        return held[0] if self._clock.now() < held[1] else self._replaced(held)
 
     def renew(self) -> str:
+        return self._replaced(self._held)
+
+    def _replaced(self, old: tuple[str, float]) -> str:
+        with self._lock:
+            return self._fetch() if self._held is old else self._held[0]
+
+    def _fetch(self) -> str:
         asked = self._clock.now()
-        answer = self._ask()
-        if not answer.get("access_token"):
-            code = str(answer.get("error", "unknown"))
-            if code in PASSING:
-                raise Unavailable("Entra gave no token just now; it is asked again later", code=code)
-            raise NotPermitted("Entra gave no token for the app: check tenant, client id and secret", code=code)
+        refusal, until = self._refused
+        if refusal is not None and asked < until:
+            raise SignInRefused(str(refusal), code=refusal.code, retry_after=until - asked)
+        try:
+            answer = self._ask()
+        except SignInRefused as refusal:
+            log.error("no pair is served: %s (%s)", refusal, refusal.code)
+            self._refused = refusal, asked + AGAIN
+            raise SignInRefused(str(refusal), code=refusal.code, retry_after=AGAIN) from None
         token = str(answer["access_token"])
         self._held = token, asked + float(answer.get("expires_in") or 0) - EARLY
         return token
 
     def _ask(self) -> Mapping[str, Any]:
-        """msal's answer. Its errors hold URLs and whole answers, so they are not passed on."""
+        """An answer with a token. msal's errors hold URLs and whole answers, so they are not passed on."""
         import msal  # slow to import, and not needed to answer a trigger
 
         authority = self._login_url if self._login_url.startswith("https://") else STAND_IN
@@ -66,17 +112,28 @@ class ClientSecretTokens:
             app = msal.ConfidentialClientApplication(
                 self._client_id,
                 authority=f"{authority}/{self._tenant}",
-                client_credential=self._client_secret,
+                client_credential=self._credential,
                 instance_discovery=False,
                 http_client=wire,
             )
             answer: Mapping[str, Any] = app.acquire_token_for_client(scopes=[SCOPE])
         except (msal.exceptions.MsalError, ValueError, KeyError, RuntimeError):
             if 400 <= wire.status < 500:
-                said = "Entra does not know the tenant: check the tenant id"
-                raise NotPermitted(said, code=str(wire.status)) from None
+                raise SignInRefused(ADVICE["AADSTS90002"], code=str(wire.status)) from None
             raise Unavailable("the sign-in service gave no usable answer", code=str(wire.status)) from None
+        if not answer.get("access_token"):
+            raise _refusal(answer)
         return answer
+
+
+def _refusal(answer: Mapping[str, Any]) -> SignInRefused | Unavailable:
+    """The error for an answer without a token; its code is Entra's own, else OAuth's word."""
+    word, numbers = str(answer.get("error", "unknown")), answer.get("error_codes")
+    if word in PASSING:
+        return Unavailable("Entra gave no token just now; it is asked again later", code=word)
+    code = f"AADSTS{numbers[0]}" if isinstance(numbers, list) and numbers else word
+    what = ADVICE.get(code, "check tenant, client id and credential")
+    return SignInRefused(f"Entra gave no token for the app: {what}", code=code)
 
 
 class _HttpClient:
@@ -109,6 +166,8 @@ class _HttpClient:
         if answer.status_code == 429:
             raise Unavailable("the sign-in service throttles; it is asked again later", code="429")
         self.status = answer.status_code
+        if answer.is_other_json:
+            raise Unavailable("the sign-in service gave no usable answer", code=str(answer.status_code))
         answer.text = answer.text.replace(self._login_url, self._authority)
         return answer
 
@@ -117,6 +176,14 @@ class _Answer:
     def __init__(self, answer: HttpResponse) -> None:
         self.status_code, self.headers = answer.status, dict(answer.headers)
         self.text = answer.body.decode("utf-8", "replace")
+
+    @property
+    def is_other_json(self) -> bool:
+        """JSON but no object, on which msal falls over."""
+        try:
+            return not isinstance(json.loads(self.text), dict)
+        except (ValueError, RecursionError):
+            return False
 
     def raise_for_status(self) -> None:
         """msal asks for this; it wraps the answer and raises its own error."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.model.answers import Must, fits, parsed
 from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable
 from shared.outlook.errors import error, seconds
 from shared.outlook.tokens import Tokens
@@ -20,6 +21,8 @@ LARGEST = 3_900_000
 """Bytes of a request as encoded; Graph refuses one over 4 MB."""
 PATIENCE, TURNS = 2.0, 4
 """A Retry-After up to this many seconds is waited for within the run, so often in a row; a longer one ends it."""
+PAGES = 5000
+"""Pages after which a list is taken for one without an end."""
 PACE = 100_000
 """Bytes per second that a request with a large body, or answer, is given time for beyond 30 s."""
 
@@ -45,6 +48,9 @@ class Answer:
     body: Any = None
 
 
+BATCH = {"responses": Must([{"id": Must(str), "status": Must(int), "headers": {"*": (str, int, bool)}}])}
+
+
 class Graph:
     """`base_url` holds the version. Links that answers carry are followed only below it.
 
@@ -59,7 +65,7 @@ class Graph:
 
     def relative(self, link: str) -> str:
         """A link of an answer as a path below the base URL; Unavailable when it points elsewhere."""
-        if not str(link).lower().startswith(self._base.lower() + "/"):
+        if not isinstance(link, str) or not link.lower().startswith(self._base.lower() + "/"):
             raise Unavailable("Graph pointed to another place; the link was not followed", code="foreign_link")
         return link[len(self._base) :]
 
@@ -72,11 +78,13 @@ class Graph:
         return answer.body
 
     def pages(self, page: Mapping[str, Any], what: str) -> Iterator[Mapping[str, Any]]:
-        """The objects of a page and of those that follow it."""
-        yield from listed(page, what)
-        while link := page.get("@odata.nextLink"):
-            page = self.get(self.relative(link), what)
+        """The objects of a page and of those that follow it; Unavailable when they don't come to an end."""
+        for _ in range(PAGES):
             yield from listed(page, what)
+            if not (link := page.get("@odata.nextLink")):
+                return
+            page = self.get(self.relative(link), what)
+        raise endless(what)
 
     def get_bytes(self, url: str, what: str) -> bytes:
         request = self._request("GET", url, IMMUTABLE)
@@ -184,6 +192,10 @@ def failure(what: str, answer: Answer) -> TandemError:
     return error(what, answer.status, answer.headers, answer.body, effect=False)
 
 
+def endless(what: str) -> TandemError:
+    return Unavailable(f"{what}: Graph's list has no end after {PAGES} pages", code="endless")
+
+
 def listed(page: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
     """The objects of a page; Unavailable when it is none, or one of them has no id."""
     value = page.get("value")
@@ -192,11 +204,11 @@ def listed(page: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
     return value
 
 
-def member(made: Any, name: str, what: str) -> str:
-    """A member that the answer to an effect must have; without it nobody knows what was made."""
+def member(made: Any, name: str, what: str, kind: type[TandemError] = OutcomeUnknown) -> str:
+    """A text that an answer must have; without it, after an effect, nobody knows what was made."""
     value = made.get(name) if isinstance(made, dict) else None
     if not isinstance(value, str) or not value:
-        raise OutcomeUnknown(f"{what}: Graph's answer has no {name}", code="no_json")
+        raise kind(f"{what}: Graph's answer has no {name}", code="no_json")
     return value
 
 
@@ -207,21 +219,21 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return parsed(body)
     except ValueError:
         return None
 
 
 def _taken_apart(value: Any) -> dict[int, Answer]:
     """The answers of a batch by their numbers; none when it can't be read."""
-    try:
-        return {
-            int(answer["id"]): Answer(
-                int(answer["status"]),
-                {name.lower(): str(text) for name, text in (answer.get("headers") or {}).items()},
-                answer.get("body"),
-            )
-            for answer in value["responses"]
-        }
-    except (AttributeError, KeyError, TypeError, ValueError):
+    if not fits(value, BATCH):
         return {}
+    return {
+        int(answer["id"]): Answer(
+            answer["status"],
+            {name.lower(): str(text) for name, text in (answer.get("headers") or {}).items()},
+            answer.get("body"),
+        )
+        for answer in value["responses"]
+        if answer["id"].isascii() and answer["id"].isdigit() and len(answer["id"]) <= 3
+    }

@@ -1,1 +1,1 @@
-"""Adapters of the state ports. Those here keep everything in one folder of one machine; they need no account."""
+"""Adapters of the state ports: in one folder of one machine, which needs no account, and on Azure (azure_*.py)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -13,15 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.model.errors import StoreUnavailable, WrongSettings
-
-_SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,200}")
-_SECRET = re.compile(r"[a-z0-9-]{1,127}")
+from shared.state.limits import check_blob_name, check_secret, check_secret_name
 
 
 class FileBlobs:
-    """A file for each blob under `folder`. A name is a path of segments of lower-case letters, digits, dots, dashes
-    and underscores, so that it can't lead elsewhere and is the same on every file system; ValueError otherwise. No
-    blob has the name of another's folder."""
+    """A file for each blob under `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,10 +39,7 @@ class FileBlobs:
             path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
-        segments = name.split("/")
-        if not all(map(_SEGMENT.fullmatch, segments)):
-            raise ValueError("a blob's name is made of a-z, 0-9, '.', '-' and '_', in parts joined by '/'")
-        return self._folder.joinpath(*segments)
+        return self._folder.joinpath(*check_blob_name(name))
 
 
 class FileSecrets:
@@ -58,20 +50,19 @@ class FileSecrets:
         self._path = path
 
     def get(self, name: str) -> str | None:
-        return self._read().get(_checked(name))
+        return self._read().get(check_secret_name(name))
 
     def set(self, name: str, value: str) -> None:
         with self._changing() as held:
-            held[_checked(name)] = value
+            held[check_secret_name(name)] = check_secret(value)
 
     def add(self, name: str, value: str) -> str:
-        """Keep `value` unless there is one; -> the one that is kept, the same for all who add at once."""
         with self._changing() as held:
-            return held.setdefault(_checked(name), value)
+            return held.setdefault(check_secret_name(name), check_secret(value))
 
     def delete(self, name: str) -> None:
         with self._changing() as held:
-            held.pop(_checked(name), None)
+            held.pop(check_secret_name(name), None)
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, str]]:
@@ -107,12 +98,6 @@ class FileSecrets:
         if not isinstance(held, dict) or not all(isinstance(value, str) for value in held.values()):
             raise WrongSettings(f"{self._path} is not a JSON object of texts: mend it or restore a copy")
         return held
-
-
-def _checked(name: str) -> str:
-    if not _SECRET.fullmatch(name):
-        raise ValueError("a secret's name is made of a-z, 0-9 and '-'")
-    return name
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shared.model.errors import Conflict
+from shared.ports.state import Poisoned, Received
 from shared.state.database import Database
 from shared.state.limits import check_message
 
@@ -20,23 +20,12 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE INDEX IF NOT EXISTS by_time ON messages (queue, visible)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message as handed out: `dequeue_count` counts the times, this one included, and `receipt` proves who holds it.
-    `inserted` is in epoch seconds."""
-
-    id: str
-    body: bytes
-    dequeue_count: int
-    receipt: str
-    inserted: float
+SHOWN = 32
+"""Poisoned messages shown at once."""
 
 
 class SqliteQueue:
-    """Messages of any number of queues in the file `path`. Who received a message holds it until its visibility ends;
-    a receipt is good until the message is handed out again, and after that every use of it raises Conflict."""
+    """Messages of any number of queues in the file `path`."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, SCHEMA)
@@ -48,7 +37,6 @@ class SqliteQueue:
             connection.execute("INSERT INTO messages (queue, body, inserted, visible) VALUES (?, ?, ?, ?)", row)
 
     def receive(self, queue: str, count: int, visibility: float) -> list[Received]:
-        """At most `count` visible messages, hidden from everybody else for `visibility` seconds."""
         now = time.time()
         with self._database.reading() as connection:
             if not _visible(connection, queue, now, 1):
@@ -60,16 +48,29 @@ class SqliteQueue:
         self._settle(queue, received, "DELETE FROM messages")
 
     def release(self, queue: str, received: Received, delay: float) -> None:
-        """Give it back: visible to everybody after `delay` seconds."""
         self._settle(queue, received, "UPDATE messages SET receipt = '', visible = ?", time.time() + delay)
 
     def poison(self, queue: str, received: Received) -> None:
-        """Move it to `<queue>-poison`, where it is counted anew."""
-        change = "UPDATE messages SET receipt = '', dequeue_count = 0, visible = ?, queue = ?"
-        self._settle(queue, received, change, time.time(), f"{queue}-poison")
+        now = time.time()
+        change = "UPDATE messages SET receipt = '', dequeue_count = 0, inserted = ?, visible = ?, queue = ?"
+        self._settle(queue, received, change, now, now, f"{queue}-poison")
+
+    def poisoned(self, queue: str) -> list[Poisoned]:
+        query = "SELECT id, body, inserted FROM messages WHERE queue = ? AND visible <= ? ORDER BY visible, id LIMIT ?"
+        with self._database.reading() as connection:
+            rows = connection.execute(query, (f"{queue}-poison", time.time(), SHOWN)).fetchall()
+        return [Poisoned(str(id), body, inserted) for id, body, inserted in rows]
+
+    def replay(self, queue: str, id: str) -> None:
+        now = time.time()
+        change = "UPDATE messages SET receipt = '', dequeue_count = 0, inserted = ?, visible = ?, queue = ?"
+        with self._database.writing() as connection:
+            where = "WHERE id = ? AND queue = ? AND visible <= ?"
+            done = connection.execute(f"{change} {where}", (now, now, queue, id, f"{queue}-poison", now))
+            if not done.rowcount:
+                raise Conflict(f"message {id} of queue {queue}-poison is held by somebody else, or is gone")
 
     def depth(self, queue: str) -> int:
-        """How many messages there are, hidden and delayed ones included."""
         with self._database.reading() as connection:
             (count,) = connection.execute("SELECT count(*) FROM messages WHERE queue = ?", (queue,)).fetchone()
             return int(count)

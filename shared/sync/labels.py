@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from shared.ports.replica import Replica
 from shared.sync.identity import Identity
 
 NOT_IN_TANDEM = "Not in Tandem"
@@ -35,3 +36,9 @@ class Labels:
         kept = [name for name in categories if (hash := self._hash(name)) not in self._names or hash in wanted]
         there = {self._hash(name) for name in kept}
         return (*kept, *(name for hash, name in wanted.items() if hash not in there))
+
+
+def crossing(on: bool, identity: Identity, replicas: Iterable[Replica]) -> Labels:
+    """Where categories are switched on, those that every side knows."""
+    known = [names for replica in replicas if (names := replica.labels()) is not None] if on else []
+    return Labels(identity, frozenset.intersection(*known) if known else ())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost
-from shared.ports.state import Op, Table
+from shared.ports.state import Entity, Op, Table
 from shared.sync.rows import DIRTY, LEASE
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The row `lease` as held. `head` and `entries` are the journal's last hash and length; `links` counts live links;
-    `wake` is when a delayed message for this partition becomes visible (0: none is under way)."""
+    `wake` is when a delayed message for this partition becomes visible (0: none is under way); `ended` and `error` say
+    when the last run ended and by which error ("": none)."""
 
     holder: str
     epoch: int
@@ -21,11 +24,15 @@ class Lease:
     entries: int = 0
     links: int = 0
     wake: float = 0.0
+    ended: float = 0.0
+    error: str = ""
     etag: str = ""
 
 
-CALLED = "called"
+CALLED, GUARD = "called", "guard"
+"""`called`: since when a message for the hints so far is on its way."""
 LOST = 30.0
+"""Seconds after which it is taken for lost."""
 
 
 class Leases:
@@ -65,12 +72,14 @@ class Leases:
             raise LeaseLost("another worker holds the lease; nothing was committed") from exc
         return replace(renewed, etag=etags[LEASE])
 
-    def release(self, lease: Lease) -> None:
-        """Give it back if it is still ours, whatever its row's last version; silent if it isn't."""
+    def release(self, lease: Lease, error: str = "") -> None:
+        """Give it back if it is still ours, whatever its row's last version; silent if it isn't. `error`: what ended
+        the run."""
         entity = self._table.get(self._partition, [LEASE]).get(LEASE)
         if entity is None or entity.value["holder"] != lease.holder:
             return
         value = {**entity.value, "holder": "", "expiry": 0.0, "wake": lease.wake}
+        value |= {"ended": self._table.now(), "error": error}
         try:
             self._table.transact(self._partition, [Op("put", LEASE, value, entity.etag)])
         except Conflict:
@@ -88,14 +97,33 @@ class Leases:
         """Also what `call` left: hints that are written from now on want a message of their own."""
         self._table.transact(self._partition, [Op("delete", DIRTY), Op("delete", CALLED)])
 
-    def call(self) -> bool:
-        """Whether a hint that was just written needs a message: not while one is on its way that will see it. One that
-        did not come for a while is taken for lost."""
-        held, now = self._table.get(self._partition, [CALLED]).get(CALLED), self._table.now()
-        if held is not None and now - float(held.value["at"]) < LOST:
-            return False
+    def call(self) -> float | None:
+        """In how many seconds a message is wanted for a hint that was just written; None when somebody will see it
+        without: the holder, for whom a mark is left, or a message on its way. One that did not come for a while is
+        taken for lost."""
+        rows, now = self._table.get(self._partition, [LEASE, DIRTY, CALLED]), self._table.now()
+        if LEASE in rows and rows[LEASE].value["expiry"] > now:
+            if DIRTY in rows or not self.set_dirty():
+                return None
+            if self.expiry() > now:  # else it was given back before it could be seen that it is dirty
+                return self.guard()
+        called = rows.get(CALLED)
+        if called is not None and now - float(called.value["at"]) < LOST:
+            return None
+        return 0.0 if self._won(CALLED, {"at": now}, called) else None
+
+    def guard(self) -> float | None:
+        """In how many seconds a message is wanted that goes on if the holder dies; None while one is on its way."""
+        held, now = self._table.get(self._partition, [GUARD]).get(GUARD), self._table.now()
+        if held is not None and held.value["at"] > now:
+            return None
+        delay = max(0.0, self.expiry() - now) + 1.0
+        return delay if self._won(GUARD, {"at": now + delay}, held) else None
+
+    def _won(self, row: str, value: Mapping[str, Any], held: Entity | None) -> bool:
+        """Whether this row was written by us and nobody else."""
         try:
-            self._table.transact(self._partition, [Op("put", CALLED, {"at": now}, held.etag if held else "")])
+            self._table.transact(self._partition, [Op("put", row, value, held.etag if held else "")])
         except Conflict:
             return False
         return True

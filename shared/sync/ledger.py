@@ -17,6 +17,7 @@ from shared.sync.rows import (
     INTENT,
     JOURNAL,
     LINK,
+    WAITING,
     after,
     cursor_row,
     due_row,
@@ -132,7 +133,7 @@ class Session:
         return (link_of_json(e.value) for e in self._scan(LINK))
 
     def all_waiting(self) -> list[Waiting]:
-        return [waiting_of_json(e.value) for e in self._scan("u:")]
+        return [waiting_of_json(e.value) for e in self._scan(WAITING)]
 
     def due(self, until: float, limit: int = 200) -> list[str]:
         """Names of the rows (`l:…`, `u:…`, `i:…`) that are due."""

@@ -80,13 +80,12 @@ def _missing(run: Run, side: Side, id: str) -> None:
     wrongly, it would be missing when its twin is matched, and be doubled."""
     now = run.now()
     row = run.session.waiting(side, id) or _unread(run, side, id)
-    if row.missed is not None and now < row.missed + row.misses * run.policy.reread:
+    if row.missed is not None and now - row.missed < run.policy.reread:
         return
     if row.misses + 1 >= LOOKS:
         run.session.drop_waiting(side, id)
         return
-    missed = row.missed if row.missed is not None else now
-    run.session.put_waiting(replace(row, missed=missed, misses=row.misses + 1, due=now + run.policy.reread))
+    run.session.put_waiting(replace(row, missed=now, misses=row.misses + 1, due=now + run.policy.reread))
 
 
 LOOKS = 3
@@ -114,7 +113,8 @@ def _place(run: Run, side: Side, item: Item) -> None:
             return run.wait(side, item, "copying", max(intent.settle_after, now + run.policy.busy))
         if intent.kind == "retire" and intent.target == item.id:
             return None
-    if any(i.kind == "create" and i.mid == mid and i.sent == sent for i in intents):
+    creates = [i for i in intents if i.kind == "create" and i.mid == mid]
+    if any(i.sent == sent or (i.side != side and _lost_its_source(run, i, item)) for i in creates):
         return run.wait(side, item, "under way", now + run.policy.busy)
     links = sorted(run.session.links_by(mid), key=lambda link: (link.sent != sent, link.key))
     if any(_is_moved(run, side, item, link) for link in links):
@@ -124,6 +124,14 @@ def _place(run: Run, side: Side, item: Item) -> None:
     if _match(run, side, item, mid, sent):
         return None
     return _source(run, side, item, sent, bool(links))
+
+
+def _lost_its_source(run: Run, intent: Intent, item: Item) -> bool:
+    """Is `item` perhaps what is being copied, moved and so with another id? Taken for the sent or received counterpart
+    of it, it would be copied again."""
+    if intent.side == DINGTALK or intent.source_key != item.key or run.session.link_of(DINGTALK, intent.source):
+        return False
+    return run.read(DINGTALK, intent.source) is None
 
 
 # ---- a linked message?

@@ -59,6 +59,17 @@ class Reconcile:
             if run.clock.monotonic() > deadline or not (fresh or self._leases.is_dirty()):
                 return
 
+    def preview(self) -> tuple[list[Intent], list[Intent]]:
+        """A round over everything up to its first effect; -> what the brake lets go on, and all that is planned."""
+        run = self._run
+        run.new_round()
+        settle(run)
+        due = set(run.session.due(run.now()))
+        self._collect(self._hints(), due, frozenset(SIDES))
+        self._plan_all(sorted(due))
+        planned = list(run.todo.values())
+        return self._brake.guard(run, planned), planned
+
     def _round(self, deadline: float) -> set[str]:
         run = self._run
         run.new_round()
@@ -67,11 +78,7 @@ class Reconcile:
         hints = self._hints()
         due = set(run.session.due(run.now()))
         self._collect(hints, due)
-        links = touched(run, sorted(due))
-        prefetch(run, links)
-        plan_unlinked(run, sorted(due))
-        for link in links:
-            self._plan(link.key)
+        self._plan_all(sorted(due))
         run.session.commit()
         carry_out(run, self._brake, deadline)
         for side in SIDES:
@@ -81,6 +88,14 @@ class Reconcile:
         run.session.commit()
         self._drop(hints)
         return due
+
+    def _plan_all(self, due: list[str]) -> None:
+        run = self._run
+        links = touched(run, due)
+        prefetch(run, links)
+        plan_unlinked(run, due)
+        for link in links:
+            self._plan(link.key)
 
     # ---- collecting
     def _hints(self) -> list[Entity]:
@@ -97,9 +112,10 @@ class Reconcile:
                     with suppress(Conflict):
                         self._table.transact(self._partition, [op])
 
-    def _collect(self, hints: list[Entity], due: set[str]) -> None:
-        """Ids from both streams and hints. The ids that are sure to be read go with the streams in one request."""
-        run, whole = self._run, set[str]()
+    def _collect(self, hints: list[Entity], due: set[str], sides: frozenset[str] = frozenset()) -> None:
+        """Ids from both streams and hints; of these `sides` everything. The ids that are sure to be read go with the
+        streams in one request."""
+        run, whole = self._run, set(sides)
         for hint in hints:
             side, _, id = hint.key[len(HINT) :].partition(":")
             if id:
@@ -140,8 +156,7 @@ class Reconcile:
         run.session.prefetch(cursor_row(side, c) for c in known)
         cursors = {c: str(v["cursor"]) for c in known if (v := run.session.value(cursor_row(side, c)))}
         ids = sorted(run.hinted[side]) if side == OUTLOOK else []
-        observed = run.replicas[side].observe(ids, cursors, collections)
-        run.remember(side, observed.items)
+        observed = run.observe(side, ids, cursors, collections)
         take(run, side, observed.changes)
         self._cursors[side].update(observed.changes.cursors or {})
 

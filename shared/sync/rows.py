@@ -2,9 +2,10 @@
 
 | row | holds |
 |---|---|
-| `lease` | holder, epoch, expiry, head of the journal, number of links, next wake |
+| `lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended |
 | `dirty` | set by whoever found the lease taken |
 | `called` | a message for the hints so far is on its way |
+| `guard` | when a message comes that goes on if the holder of the lease dies |
 | `l:<key>` | a link; `d:<id>` and `o:<id>` point to it |
 | `u:<side>:<id>` | an item without a link that waits |
 | `m:<hash>` | links and waiting items by identity |
@@ -14,6 +15,7 @@
 | `f:<side>:<id>` | a folder: its key, role and the hash of its path |
 | `c:<side>:<collection>` | a cursor |
 | `j:<time>:<n>` | the journal |
+| `brake`, `approval`, `a:<key>` | the brake (brake.py) |
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from shared.model.words import Side
 Json = Mapping[str, Any]
 
 LEASE, DIRTY = "lease", "dirty"
-LINK, INTENT, DUE, HINT, FOLDER, JOURNAL = "l:", "i:", "t:", "h:", "f:", "j:"
+LINK, WAITING, INTENT, DUE, HINT, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "h:", "f:", "j:"
 
 
 def after(prefix: str) -> str:
@@ -41,7 +43,7 @@ def pointer(side: Side, id: str) -> str:
 
 
 def waiting_row(side: Side, id: str) -> str:
-    return f"u:{side}:{id}"
+    return f"{WAITING}{side}:{id}"
 
 
 def hint_row(side: Side, id: str) -> str:
@@ -58,10 +60,6 @@ def identity_row(mid: str) -> str:
 
 def due_row(due: float, row: str) -> str:
     return f"{DUE}{due:014.3f}:{row}"
-
-
-def link_to_json(link: Link) -> dict[str, Any]:
-    return asdict(link)
 
 
 def link_of_json(value: Json) -> Link:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from shared.model.errors import LeaseLost, TandemError, Unavailable
 from shared.model.links import End, Intent, Link, Waiting
-from shared.model.mail import Item, Row
+from shared.model.mail import Item, Observed, Row
 from shared.model.pairs import Pair
 from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
@@ -45,6 +45,7 @@ class Policy:
     brake_many: int = 500
     brake_some: int = 100
     brake_share: float = 0.25
+    brake_vanished: int = 10
     junk: Literal["watch", "copy"] = "watch"
     categories: bool = False
     receipts: Literal["careful", "on_read", "never_sent"] = "careful"
@@ -101,8 +102,18 @@ class Run:
         return self.session.now()
 
     # ---- reading
-    def remember(self, side: Side, items: Mapping[str, Item | None]) -> None:
-        at = self.clock.monotonic()
+    def observe(
+        self, side: Side, ids: Sequence[str], cursors: Mapping[str, str] = {}, collections: Sequence[str] | None = ()
+    ) -> Observed:
+        """As the replica's. What was read is as old as its request: the answer may have waited for a frozen process."""
+        asked = self.clock.monotonic()
+        observed = self.replicas[side].observe(ids, cursors, collections)
+        self.remember(side, observed.items, asked)
+        return observed
+
+    def remember(self, side: Side, items: Mapping[str, Item | None], at: float | None = None) -> None:
+        """`at`: when they were read, on the monotonic clock (default: now)."""
+        at = self.clock.monotonic() if at is None else at
         self._reads.update({(side, id): (item, at) for id, item in items.items()})
 
     def forget(self, side: Side, id: str) -> None:
@@ -113,21 +124,20 @@ class Run:
         missing = [id for id in dict.fromkeys(ids) if (side, id) not in self._reads]
         if missing:
             try:
-                self.remember(side, self.replicas[side].observe(missing).items)
+                self.observe(side, missing)
             except TandemError as exc:
                 if not exc.retryable:
                     raise
 
     def read(self, side: Side, id: str, within: float | None = None) -> Item | None:
-        """The item as it is (None: not found), from this round, or, with `within`, from that many seconds ago at most.
-        Unavailable when it can't be read."""
-        held = self._reads.get((side, id))
-        if held is not None and (within is None or self.clock.monotonic() - held[1] <= within):
+        """The item as it is (None: not found), from this round and at most `within` seconds ago (default: the run's
+        budget; a process may have been frozen in the middle). Unavailable when it can't be read."""
+        held, within = self._reads.get((side, id)), self.policy.budget if within is None else within
+        if held is not None and self.clock.monotonic() - held[1] <= within:
             return held[0]
-        items = self.replicas[side].observe((id,)).items
+        items = self.observe(side, (id,)).items
         if id not in items:
             raise Unavailable(f"message {id[-12:]} on {side} could not be read; it is tried again later")
-        self.remember(side, items)
         return items[id]
 
     def peek(self, side: Side, id: str) -> Item | None:

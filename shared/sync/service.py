@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost, NotFound, TandemError
-from shared.model.links import Link, Waiting
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
 from shared.ports.replica import Replica, Subscriptions
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.world import Clock, Executor, Random
+from shared.sync.calls import enqueue, leave_hints, partition
+from shared.sync.events import CallbackStatus, Events
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
-from shared.sync.labels import Labels
+from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, FOLDER, LINK, after, cursor_row, due_row, hint_row, link_of_json, waiting_of_json
+from shared.sync.rows import DUE, FOLDER, after, cursor_row, due_row
 from shared.sync.run import Policy, Run
 from shared.sync.watch import differing
 
@@ -31,25 +32,24 @@ log = logging.getLogger("tandem.sync")
 SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP = 300.0
+PEOPLE, EVERYBODY = 3600.0, 86400.0
+QUEUES = ("poll", "work")
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What waits and what is open in one pair; ids, reasons and times only. `read_elsewhere`: messages that ask for a
-    receipt and were read on the other side alone."""
+class AppStatus:
+    """`poisoned`: messages that failed for good, by queue; `callbacks`: None without DingTalk's callback."""
 
-    links: int
-    waiting: tuple[Waiting, ...]
-    held_back: tuple[Link, ...]
-    read_elsewhere: int
-    open_intents: int
-    next_due: float | None
+    poisoned: Mapping[str, int]
+    callbacks: CallbackStatus | None
 
 
 class Service:
-    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without."""
+    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
+    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
+    None where that can't be counted."""
 
     def __init__(
         self,
@@ -66,11 +66,14 @@ class Service:
         policy: Policy,
         notification_url: str | None,
         poll_seconds: float,
+        events: Events | None = None,
+        poisoned: Callable[[str], int] | None = None,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
         self._replicas, self._subscriptions, self._pairs = replicas, subscriptions, pairs
         self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
+        self._events, self._poisoned = events, poisoned
 
     # ---- triggers
     def notified(self, body: bytes) -> int:
@@ -90,9 +93,10 @@ class Service:
                 if item.get("lifecycleEvent") == "reauthorizationRequired":
                     self._renew_soon(pair, str(item["subscriptionId"]))
         for pair_id, ids in named.items():
-            self._hint(pair_id, OUTLOOK, ids)
-            if Leases(self._table, f"{pair_id}:mail", self._policy.lease).call():
-                self._enqueue(pair_id, "notified")
+            leave_hints(self._table, partition(pair_id), OUTLOOK, ids)
+            delay = Leases(self._table, partition(pair_id), self._policy.lease).call()
+            if delay is not None:
+                enqueue(self._queue, pair_id, "notified", delay)
         if dropped:
             log.warning("notifications dropped: %d", dropped)
         return sum(len(ids) for ids in named.values())
@@ -107,14 +111,20 @@ class Service:
         if self._url and (late := self._unsubscribed(pairs, now)):
             for start in range(0, len(late), SHARD):
                 self._queue.send("poll", {"subscribe": late[start : start + SHARD]})
+        if self._events is not None:
+            self._events.tick()
+            if self._turn("people", now, PEOPLE):
+                self._events.sweep(everybody=self._turn("everybody", now, EVERYBODY))
         if self._turn("catch-up", now, CATCH_UP):
+            self._tell_poisoned()
             for pair in pairs:
-                self._hint(pair.id, OUTLOOK, {""})
-                self._enqueue(pair.id, "catch-up")
+                leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
+                enqueue(self._queue, pair.id, "catch-up")
         else:
+            overdue = due_row(now - self._policy.busy, "~")
             for pair in pairs:
-                if any(True for _ in self._table.scan(partition(pair), DUE, due_row(now - self._policy.busy, "~"), 1)):
-                    self._enqueue(pair.id, "due")
+                if any(True for _ in self._table.scan(partition(pair.id), DUE, overdue, 1)):
+                    enqueue(self._queue, pair.id, "due")
 
     def poll(self, message: Mapping[str, Any]) -> None:
         """Look at the pairs of one shard, and enqueue those that differ. Commits nothing but hints."""
@@ -128,25 +138,30 @@ class Service:
                         log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
 
     def work(self, message: Mapping[str, Any]) -> None:
-        """Reconcile one pair, or leave a mark for whoever is doing so."""
+        """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told."""
+        if "event" in message or "people" in message:
+            if self._events is not None:
+                self._events.work(message)
+            return
         pair = next((p for p in self._pairs() if p.id == message.get("pair") and not p.paused), None)
         if pair is None:
             return
-        leases = Leases(self._table, partition(pair), self._policy.lease)
+        leases = Leases(self._table, partition(pair.id), self._policy.lease)
         holder = self._random.token()
         lease = leases.take(holder)
-        if lease is None and leases.set_dirty():
-            lease = leases.take(holder)
-            if lease is None:
-                delay = max(0.0, leases.expiry() - self._table.now()) + 1.0
-                self._queue.send("work", {"pair": pair.id, "kind": "mail", "cause": "dirty"}, delay)
+        if lease is None:
+            lease = leases.take(holder) if leases.set_dirty() else None
+            if lease is None and (delay := leases.guard()) is not None:
+                enqueue(self._queue, pair.id, "dirty", delay)
+        if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
+            return  # the first run of a pair that was removed, with all its rows, since the message was looked at
         if lease is not None:
             self._run(pair, leases, lease, message.get("cursors") or {})
 
     # ---- a run
     def _run(self, pair: Pair, leases: Leases, lease: Lease, cursors: Mapping[str, str]) -> None:
-        session = Session(self._table, partition(pair), leases, lease)
-        delay = 0.0
+        session = Session(self._table, partition(pair.id), leases, lease)
+        delay, error = 0.0, ""
         try:
             self._reconcile(pair, leases, session, cursors)
             self._plan_wake(pair, session)
@@ -155,59 +170,59 @@ class Service:
             delay = self._policy.retry
         except TandemError as exc:
             log.warning("pair %s: %s (%s); the run ends", pair.id, type(exc).__name__, exc.code)
-            delay = exc.retry_after or self._policy.retry
-        leases.release(session.lease)
-        if delay or leases.is_dirty():
-            self._enqueue(pair.id, "again", delay)
+            delay, error = exc.retry_after or self._policy.retry, f"{type(exc).__name__} {exc.code}".rstrip()
+        if delay:
+            self._wake(pair, session, self._table.now() + delay, "again")
+        leases.release(session.lease, error)
+        if not delay and leases.is_dirty():
+            enqueue(self._queue, pair.id, "again")
 
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str]) -> None:
-        name = partition(pair)
+        name = partition(pair.id)
         rows = {e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))}
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         identity = Identity(self._key, pair)
-        labels = self._labels(identity, replicas.values())
+        labels = crossing(self._policy.categories, identity, replicas.values())
         folders = FolderMap.load(rows)
         run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
         Reconcile(run, leases, self._table, name).work(cursors)
 
-    def _labels(self, identity: Identity, replicas: Iterable[Replica]) -> Labels:
-        """The categories that cross: those that every side knows."""
-        if not self._policy.categories:
-            return Labels(identity)
-        known = [names for replica in replicas if (names := replica.labels()) is not None]
-        return Labels(identity, frozenset.intersection(*known) if known else ())
-
     def _plan_wake(self, pair: Pair, session: Session) -> None:
-        """One delayed message for the next thing that is due, unless one is under way that comes earlier."""
+        """A message for the next thing that is due."""
         due, now = session.next_due(), session.now()
-        if due is None:
-            return
-        when = max(due, now + MIN_WAKE) if due > now else now + self._policy.busy
-        if now < session.lease.wake <= when:
+        if due is not None:
+            when = max(due, now + MIN_WAKE) if due > now else now + self._policy.busy
+            self._wake(pair, session, when, "due")
+
+    def _wake(self, pair: Pair, session: Session, when: float, cause: str) -> None:
+        """One delayed message, unless one is under way that comes about then or earlier: a trouble that lasts must not
+        fill the queue."""
+        now = self._table.now()
+        if now < session.lease.wake <= when + MIN_WAKE:
             return
         session.plan_wake(when)
-        self._enqueue(pair.id, "due", when - now)
+        enqueue(self._queue, pair.id, cause, when - now)
 
     # ---- looking
     def _look(self, pair: Pair) -> None:
         """Page 1 of what may have changed at DingTalk, compared with the bases of the links."""
-        name = partition(pair)
+        name = partition(pair.id)
         folders = FolderMap.load({e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))})
         if not folders.knows(DINGTALK):
-            self._enqueue(pair.id, "first")
+            enqueue(self._queue, pair.id, "first")
             return
         keys = [cursor_row(DINGTALK, c) for c in folders.ids(DINGTALK)]
         old = {key[len("c:dingtalk:") :]: e.value["cursor"] for key, e in self._table.get(name, keys).items()}
         replica = self._replicas(pair, DINGTALK)
-        labels = self._labels(Identity(self._key, pair), [replica])
+        labels = crossing(self._policy.categories, Identity(self._key, pair), [replica])
         changes = replica.observe((), old, None).changes
         ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
         if folders.differs(DINGTALK, changes.folders or (), Identity(self._key, pair)):
             ids.append("")
         if ids or cursors:
-            self._hint(pair.id, DINGTALK, set(ids))
-            self._enqueue(pair.id, "poll", cursors=cursors)
+            leave_hints(self._table, partition(pair.id), DINGTALK, set(ids))
+            enqueue(self._queue, pair.id, "poll", cursors=cursors)
 
     # ---- subscriptions
     def _unsubscribed(self, pairs: Iterable[Pair], now: float) -> list[str]:
@@ -229,8 +244,8 @@ class Service:
                 log.info("pair %s: its subscription is gone; a new one is made", pair.id)
         id, expires = door.create(str(self._url), Identity(self._key, pair).client_state())
         self._keep_subscription(pair, id, expires, held.value["id"] if held else None)
-        self._hint(pair.id, OUTLOOK, {""})
-        self._enqueue(pair.id, "subscribed")
+        leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
+        enqueue(self._queue, pair.id, "subscribed")
 
     def _keep_subscription(self, pair: Pair, id: str, expires: float, old: str | None) -> None:
         ops = [
@@ -249,6 +264,16 @@ class Service:
         """The vendor is silent until it is renewed (Graph: lifecycle notifications): the next tick does so."""
         value = {"id": id, "expires": 0.0}
         self._table.transact(SUBSCRIPTIONS, [Op("put", f"pair:{pair.id}", value)])
+
+    def unsubscribe(self, pair: Pair) -> None:
+        """End the pair's subscription at its vendor, and forget it here even if that fails."""
+        name = f"pair:{pair.id}"
+        held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
+        if held is not None:
+            try:
+                self._subscriptions(pair).delete(held.value["id"])
+            finally:
+                self._forget_subscription(pair, held.value["id"])
 
     def _pair_of(self, item: Mapping[str, Any]) -> Pair | None:
         """The pair a notification is for, if it carries what only the vendor was told."""
@@ -271,35 +296,20 @@ class Service:
             return False
         return True
 
-    def _hint(self, pair_id: str, side: Side, ids: set[str]) -> None:
-        name, at, ordered = f"{pair_id}:mail", self._table.now(), sorted(ids)
-        for start in range(0, len(ordered), 100):
-            ops = [Op("put", hint_row(side, id), {"at": at}) for id in ordered[start : start + 100]]
-            self._table.transact(name, ops)
-
-    def _enqueue(self, pair_id: str, cause: str, delay: float = 0.0, **more: Any) -> None:
-        self._queue.send("work", {"pair": pair_id, "kind": "mail", "cause": cause, **more}, delay)
-
     # ---- for people
-    def status(self, pair: Pair) -> Status:
-        name = partition(pair)
-        lease = self._table.get(name, ["lease"]).get("lease")
-        waiting = tuple(waiting_of_json(e.value) for e in self._table.scan(name, "u:", after("u:")))
-        links = [link_of_json(e.value) for e in self._table.scan(name, LINK, after(LINK))]
-        intents = sum(1 for _ in self._table.scan(name, "i:", after("i:")))
-        due = next((float(e.key.split(":")[1]) for e in self._table.scan(name, DUE, after(DUE), 1)), None)
-        held = tuple(link for link in links if link.waits)
-        elsewhere = sum(link.read_elsewhere is not None for link in links)
-        return Status(int(lease.value["links"]) if lease else 0, waiting, held, elsewhere, intents, due)
+    def _tell_poisoned(self) -> None:
+        for queue, count in self.app_status().poisoned.items():
+            if count:
+                log.error("queue %s: %d messages failed for good; look at them and replay them", queue, count)
+
+    def app_status(self) -> AppStatus:
+        """What concerns no single pair."""
+        poisoned = {queue: self._poisoned(queue) for queue in QUEUES} if self._poisoned else {}
+        return AppStatus(poisoned, self._events.status() if self._events else None)
 
 
 MIN_WAKE = 1.0
 LONGEST_ID = 400
-
-
-def partition(pair: Pair) -> str:
-    """The ledger's partition of a pair's mail."""
-    return f"{pair.id}:mail"
 
 
 def _notifications(body: bytes) -> list[Mapping[str, Any]]:

@@ -10,17 +10,14 @@ KEY = "deployment-key"
 """The secret's name; 64 hex digits."""
 
 
-def new_key(random: Random) -> str:
-    return random.token() + random.token()
-
-
 def deployment_key(secrets: Secrets, random: Random) -> bytes:
-    """The key, which is made at the first start. WrongSettings when what is stored can't be one: with another key no
-    stored hash would be recognised."""
-    if secrets.get(KEY) is None:
-        secrets.set(KEY, new_key(random))
+    """The key, which is made at the first start, once however many processes start. WrongSettings when what is stored
+    can't be one: with another key no stored hash would be recognised."""
+    text = secrets.get(KEY)
+    if text is None:
+        text = secrets.add(KEY, random.token() + random.token())
     try:
-        key = bytes.fromhex(secrets.get(KEY) or "")
+        key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) != 32:

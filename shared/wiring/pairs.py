@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from shared.model.errors import Conflict, WrongSettings
@@ -61,15 +61,31 @@ class Pairs:
 
         self._change(change)
 
+    def update(self, id: str, **changes: Any) -> None:
+        """Change these fields of the pair as it then is; nothing when it is gone. WrongSettings as for `add`."""
+
+        def change(held: Iterable[Pair]) -> Op | None:
+            pair = next((pair for pair in held if pair.id == id), None)
+            if pair is None:
+                return None
+            changed = replace(pair, **changes)
+            _check(changed)
+            _check_free(changed, [other for other in held if other.id != id])
+            return Op("put", ROW + id, pair_to_json(changed))
+
+        self._change(change)
+
     def remove(self, id: str) -> None:
         """Forget the pair, if there is one; its mailboxes and its ledger stay as they are."""
         self._change(lambda held: Op("delete", ROW + id))
 
-    def _change(self, change: Callable[[Iterable[Pair]], Op]) -> None:
-        """Write what `change` makes of the pairs as they are; again when somebody else was quicker."""
+    def _change(self, change: Callable[[Iterable[Pair]], Op | None]) -> None:
+        """Write what `change` makes of the pairs as they are, if anything; again when somebody else was quicker."""
         for _ in range(TRIES):
             guard = self._table.get(PARTITION, [GUARD]).get(GUARD)
             op = change(self.list())
+            if op is None:
+                return
             try:
                 self._table.transact(PARTITION, [op, Op("put", GUARD, {}, guard.etag if guard else "")])
                 return
@@ -98,5 +114,5 @@ def pair_to_json(pair: Pair) -> dict[str, Any]:
 
 
 def pair_of_json(value: Mapping[str, Any]) -> Pair:
-    aliases = {name: tuple(value[name]) for name in ("outlook_aliases", "dingtalk_aliases")}
-    return Pair(**{**value, **aliases})
+    lists = {name: tuple(held) for name, held in value.items() if isinstance(held, list)}
+    return Pair(**{**value, **lists})

@@ -4,37 +4,75 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, cast
 
+from shared.dingtalk.callback_door import CallbackDoor
+from shared.dingtalk.openapi_quota import Quota
+from shared.ops.removal import Removal
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
+from shared.sync.desk import Desk
 from shared.sync.run import Policy
-from shared.sync.service import Service
+from shared.sync.service import SCHEDULE, Service
 from shared.wiring.key import deployment_key
+from shared.wiring.openplatform import open_platform
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
-from shared.wiring.replicas import Replicas
+from shared.wiring.people import People
+from shared.wiring.replicas import Replicas, password_name
 from shared.wiring.settings import Settings, load_settings
+from shared.wiring.world import hush
 
 NOTIFICATIONS = "/api/graph/notifications"
 """Where the app listens to Graph (host.json: routePrefix; functions/graph.py: route)."""
+
+CALLBACK = "/api/dingtalk/callback"
+"""Where it listens to DingTalk (functions/dingtalk.py: route); what the console of the app has to be told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
     settings: Settings
     service: Service
+    desk: Desk
+    people: People
     pairs: Pairs
     table: Table
     queue: WorkQueue
     blobs: Blobs
     secrets: Secrets
+    connections: Callable[[], None]
+    callback: CallbackDoor | None = None
+    quota: Quota | None = None
+    """Both None where the settings name no app of DingTalk's open platform."""
+
+    def check(self) -> None:
+        """Raises StoreUnavailable when the state can't be read."""
+        self.table.get(SCHEDULE, ["poll"])
+
+    def close(self) -> None:
+        """End the connections that are kept; nobody is to use it after that."""
+        self.connections()
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Product:
-    """The product on `parts`, by default on this machine. Calls no vendor. WrongSettings or StoreUnavailable when the
-    state can't be used."""
-    parts = parts or Parts.embedded(settings)
+    """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
+    StoreUnavailable when the state can't be used."""
+    hush()
+    parts = parts or Parts.of(settings)
     pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
+    platform = open_platform(settings, parts, pairs)
+    key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
+    desk = Desk(
+        table=parts.table,
+        queue=parts.queue,
+        clock=parts.clock,
+        executor=parts.executor,
+        replicas=replicas.replica,
+        key=key,
+        policy=policy,
+    )
     service = Service(
         table=parts.table,
         queue=parts.queue,
@@ -44,12 +82,54 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         replicas=replicas.replica,
         subscriptions=replicas.subscriptions,
         pairs=pairs.list,
-        key=deployment_key(parts.secrets, parts.random),
-        policy=_policy(settings),
+        key=key,
+        policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
+        events=platform.events if platform else None,
+        poisoned=_poisoned(parts.queue),
     )
-    return Product(settings, service, pairs, parts.table, parts.queue, parts.blobs, parts.secrets)
+    removal = Removal(
+        parts.table,
+        parts.clock,
+        parts.random,
+        settings.lease_seconds,
+        save=pairs.save,
+        drop=pairs.remove,
+        forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
+        unsubscribe=service.unsubscribe,
+    )
+
+    def close() -> None:
+        replicas.close()
+        parts.close()
+
+    return Product(
+        settings,
+        service,
+        desk,
+        People(pairs, replicas, parts.secrets, parts.random, desk, removal),
+        pairs,
+        parts.table,
+        parts.queue,
+        parts.blobs,
+        parts.secrets,
+        close,
+        platform.door if platform else None,
+        platform.quota if platform else None,
+    )
+
+
+class Countable(Protocol):
+    def depth(self, queue: str) -> int: ...
+
+
+def _poisoned(queue: WorkQueue) -> Callable[[str], int] | None:
+    """How many messages of a queue ended in its poison queue; None where the queue can't count."""
+    if not hasattr(queue, "depth"):
+        return None
+    countable = cast(Countable, queue)
+    return lambda name: countable.depth(f"{name}-poison")
 
 
 def _policy(settings: Settings) -> Policy:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.bucket import Bucket
 from shared.dingtalk.imap import ImapDoor
+from shared.dingtalk.owner import owner as dingtalk_owner
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
+from shared.model.owners import Owner
 from shared.model.pairs import Pair
 from shared.model.words import OUTLOOK, Side
+from shared.outlook.owner import owner as outlook_owner
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
-from shared.outlook.tokens import ClientSecretTokens
+from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.replica import Replica, Subscriptions
+from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
 from shared.wiring.settings import Settings
 
@@ -34,6 +39,7 @@ class Replicas:
         self._graph = _graph(settings, parts)
         self._alimail = _alimail(settings, parts)
         self._lock = threading.Lock()
+        self._doors: list[ImapDoor] = []
         self._kept: dict[tuple[str, Side], tuple[tuple[str, ...], Replica]] = {}
 
     def replica(self, pair: Pair, side: Side) -> Replica:
@@ -47,6 +53,24 @@ class Replicas:
     def subscriptions(self, pair: Pair) -> Subscriptions:
         return GraphSubscriptions(self._graph, pair.outlook)
 
+    def owner(self, side: Side, address: str) -> Owner:
+        """Whose mailbox it is. NotPermitted when it can't be opened."""
+        if side == OUTLOOK:
+            return outlook_owner(self._graph, address)
+        return dingtalk_owner(self._alimail, address)
+
+    def try_password(self, address: str, password: str) -> None:
+        """Sign in to the DingTalk mailbox once. NoClientPassword when it is refused."""
+        with closing(self._door(address, password)) as door:
+            door.mailboxes()
+
+    def close(self) -> None:
+        """End the connections that are kept."""
+        with self._lock:
+            doors, self._doors = self._doors, []
+        for door in doors:
+            door.close()
+
     def _kept_while(self, stamp: tuple[str, ...], pair: Pair, side: Side, make: Callable[[], Replica]) -> Replica:
         with self._lock:
             held = self._kept.get((pair.id, side))
@@ -56,6 +80,8 @@ class Replicas:
 
     def _dingtalk(self, pair: Pair, password: str) -> Replica:
         door = self._door(pair.dingtalk, password) if password else None
+        if door is not None:
+            self._doors.append(door)
         return DingTalkMail(self._alimail, door, pair.dingtalk, self._parts.executor, self._turn)
 
     def _door(self, user: str, password: str) -> ImapDoor:
@@ -78,13 +104,14 @@ class Replicas:
 
 
 def _graph(settings: Settings, parts: Parts) -> Graph:
-    tokens = parts.tokens or ClientSecretTokens(
+    tokens = parts.tokens or AppTokens(
         parts.transport,
         parts.clock,
         settings.login_url,
         settings.graph_tenant_id,
         settings.graph_client_id,
-        settings.graph_client_secret.get_secret_value(),
+        graph_credential(settings),
+        threading.Lock(),
     )
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)
 

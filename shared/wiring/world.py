@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import logging
+import re
 import secrets
 import socket
 import ssl
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from http.client import HTTPException, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
@@ -30,6 +37,11 @@ MAX_BODY = 64 << 20
 MAX_LINE = 1 << 20
 """Bytes of an IMAP line."""
 PIECE = 1 << 16
+LENGTH = re.compile(r"[0-9]{1,15}")
+SLOWEST = 100_000
+"""Bytes a second that a large IMAP literal is given time for."""
+
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings and debug lines hold URLs, and so addresses
 
 
 def is_loopback(host: str) -> bool:
@@ -87,8 +99,16 @@ def _outcome(call: Callable[[], T]) -> T | Exception:
         return error
 
 
+def hush() -> None:
+    """Keep the libraries' own logs of requests out of ours, whatever level is asked for: their lines hold addresses,
+    and those of old APIs hold secrets."""
+    for name in ("urllib3", "msal", "imapclient", "azure.core", "azure.identity"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 class RequestsTransport:
-    """HTTP by requests; connections are kept. A request that isn't answered wholly within its timeout has failed.
+    """HTTP by requests; connections are kept. A request that isn't answered wholly within its timeout has failed,
+    however slowly its bytes come. Packed answers are unpacked as far as the bound, and a cut one is no answer.
 
     Certificates are verified. Proxies and certificate authorities come from the environment, except for loopback;
     passwords of a .netrc, cookies and redirects are ignored."""
@@ -107,23 +127,39 @@ class RequestsTransport:
                     request.url,
                     headers=dict(request.headers),
                     data=_Upload(request.body, deadline) if request.body else None,
-                    timeout=(min(CONNECT_TIMEOUT, request.timeout), request.timeout),
+                    timeout=Timeout(request.timeout, CONNECT_TIMEOUT, request.timeout),  # type: ignore[arg-type]
                     allow_redirects=False,
                     stream=True,
                 ) as response:
                     body = self._body(response, deadline)
-        except (OSError, HTTPError) as error:
+        except (OSError, HTTPError, HTTPException, ValueError, zlib.error) as error:
             raise TransportError(f"no complete answer: {type(error).__name__}") from None  # its text holds the URL
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, body)
 
+    def close(self) -> None:
+        """End the connections that are kept."""
+        while self._idle:
+            self._idle.pop().close()
+
     def _body(self, response: requests.Response, deadline: float) -> bytes:
-        body = bytearray()
-        while piece := response.raw.read1(PIECE, decode_content=True):  # what has come, unlike iter_content
-            body += piece
+        """Not by requests' own unpacking, which takes a cut answer for a whole one."""
+        body, coding = bytearray(), response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("identity", "gzip"):
+            raise TransportError("an answer in a coding that wasn't asked for")
+        if not LENGTH.fullmatch(response.headers.get("content-length", "0")):
+            raise TransportError("no complete answer: its length is no number")
+        packed, came = zlib.decompressobj(wbits=31) if coding == "gzip" else None, False
+        while piece := response.raw.read1(PIECE, decode_content=False):  # what has come, unlike iter_content
+            came = True
+            if packed and packed.eof:
+                raise TransportError("no complete answer: more came than was packed")
+            body += packed.decompress(piece, self._max_body + 1 - len(body)) if packed else piece
             if len(body) > self._max_body:
                 raise TransportError(f"an answer of more than {self._max_body} bytes")
             _check(deadline)
+        if packed and came and not packed.eof:
+            raise TransportError("no complete answer: it is packed and cut short")
         return bytes(body)
 
     @contextmanager
@@ -143,7 +179,9 @@ class RequestsTransport:
 
 def _new_session() -> requests.Session:
     session = requests.Session()
-    session.headers["User-Agent"] = "Tandem"
+    session.headers.update({"User-Agent": "Tandem", "Accept-Encoding": "gzip"})
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter())
     session.auth = _as_it_is
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
@@ -152,6 +190,54 @@ def _new_session() -> requests.Session:
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keeps requests from putting a .netrc's password in the place of our token."""
     return request
+
+
+class _Patient(io.RawIOBase):
+    """Reads of a socket, all of which together have to be done by `deadline` (on the monotonic clock)."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection, self._raw = connection, connection.makefile("rb", buffering=0)
+        self.deadline = time.monotonic() + (connection.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    """Must come, head and all, within what is left of the timeout when the request has left. http.client and urllib3
+    wait that long for each byte."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Patient(sock))
+
+
+class _Http(HTTPConnection):
+    response_class = _Response
+
+
+class _Https(HTTPSConnection):
+    response_class = _Response
+
+
+class _Adapter(HTTPAdapter):
+    def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **more)
+        pool.ConnectionCls = _Https if pool.scheme == "https" else _Http
+        return pool
 
 
 class _Upload(io.BytesIO):
@@ -175,7 +261,8 @@ class SocketMailStreams:
     """IMAP connections over TCP; certificates are verified."""
 
     def connect(self, host: str, port: int, *, tls: bool, timeout: float) -> SocketMailStream:
-        """`timeout` bounds the making of the connection and each wait for bytes."""
+        """`timeout` bounds the making of the connection, and each line, literal and write as a whole; a long literal
+        has longer."""
         with _translated():
             connection = socket.create_connection((host, port), timeout)
             try:
@@ -194,14 +281,17 @@ class SocketMailStreams:
 
 class SocketMailStream:
     def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._reader = connection.makefile("rb")
+        self._connection, self._timeout = connection, connection.gettimeout() or 0.0
+        self._patient = _Patient(connection)
+        self._reader = io.BufferedReader(self._patient)
 
     def write(self, data: bytes) -> None:
         with _translated():
+            self._connection.settimeout(self._timeout)
             self._connection.sendall(data)
 
     def readline(self) -> bytes:
+        self._patient.deadline = time.monotonic() + self._timeout
         with _translated():
             line = self._reader.readline(MAX_LINE)
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
@@ -211,6 +301,7 @@ class SocketMailStream:
     def read(self, size: int) -> bytes:
         if size > MAX_BODY:
             raise TransportError(f"an IMAP literal of more than {MAX_BODY} bytes")
+        self._patient.deadline = time.monotonic() + self._timeout + size / SLOWEST
         with _translated():
             return self._reader.read(size)
 

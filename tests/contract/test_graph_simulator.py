@@ -39,6 +39,7 @@ from O365 import Account, MSGraphProtocol
 from sandbox.microsoft import GraphMailbox, Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
 from sandbox.microsoft.times import iso
+from tests.support.certificates import certificate, key_pem, rsa_key
 from tests.support.microsoft import ADDRESS, IMMUTABLE, mime
 
 # Classes that the SDK's own request builders still use.
@@ -97,8 +98,12 @@ class _Rewriting:
         """Nothing is kept open."""
 
 
-@pytest.mark.parametrize("credential", ["secret", {"client_assertion": lambda: "a.b.c"}])
+PEM = key_pem(rsa_key()) + certificate(rsa_key())
+
+
+@pytest.mark.parametrize("credential", ["secret", {"private_key": PEM, "public_certificate": PEM}])
 def test_msal_gets_a_token(running: Running, credential: Any) -> None:
+    running.vendor.app.certificates.append(PEM)
     app = msal.ConfidentialClientApplication(
         "client",
         authority="https://login.microsoftonline.com/tenant",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from shared.model.mail import Address, Attachment, Item, Message, Observed, Trac
 from shared.model.words import Flag
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
-from shared.outlook.tokens import ClientSecretTokens
+from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
 from tests.support.graph import CountedRandom, NoExecutor
@@ -72,7 +73,7 @@ class Desk:
 
     def process(self, secret: str = "secret") -> Graph:
         clock = TenantClock(self.tenant)
-        tokens = ClientSecretTokens(self, clock, LOGIN, "tenant", "client", secret)
+        tokens = AppTokens(self, clock, LOGIN, "tenant", "client", secret, Lock())
         return Graph(self, clock, CountedRandom(), NoExecutor(), tokens, BASE)
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -651,7 +652,7 @@ def test_a_revoked_token_is_replaced_once_and_the_permit_asked_again(desk: Desk)
 def test_a_wrong_secret_stops_with_what_to_check(desk: Desk) -> None:
     with pytest.raises(NotPermitted, match="client id and secret") as caught:
         OutlookMail(desk.process("wrong"), ADDRESS).observe(["x"])
-    assert caught.value.code == "invalid_client"
+    assert caught.value.code == "AADSTS7000215"
 
 
 @pytest.mark.parametrize("trouble", ["nobody", "not enabled", "denied", "no role"])

@@ -70,9 +70,12 @@ def test_the_sandbox_says_where_everything_is_and_ends_with_ctrl_c(tmp_path: Pat
         facts = json.loads(ready.read_text("utf-8"))
         assert facts["graph"].endswith("/v1.0")
         assert not facts["alimail"].endswith("/v2")
-        assert (facts["dingtalk"], facts["dingtalk_oapi"], facts["apps"]["dingtalk"]) == (None, None, None)
+        assert facts["dingtalk"].startswith("http://127.0.0.1:")
+        assert set(facts["apps"]["dingtalk"]) == {
+            "corp_id", "app_key", "app_secret", "token", "aes_key",
+        }  # fmt: skip
         assert [set(pair) for pair in facts["pairs"]] == 3 * [
-            {"name", "outlook", "dingtalk", "union_id", "client_password"}
+            {"name", "outlook", "dingtalk", "union_id", "user_id", "client_password"}
         ]
         app = facts["apps"]["graph"]
         assert _folders(facts, app).status_code == 200

@@ -102,6 +102,8 @@ def test_the_app_has_these_triggers_and_no_other(indexed: dict[str, Function]) -
 
     assert {name: shown(function) for name, function in indexed.items()} == {
         "graph_notifications": ("httpTrigger", "graph/notifications", "['POST']", "ANONYMOUS"),
+        "dingtalk_callback": ("httpTrigger", "dingtalk/callback", "['POST']", "ANONYMOUS"),
+        "health": ("httpTrigger", "health", "['GET']", "ANONYMOUS"),
         "tick": ("timerTrigger", "%TANDEM_TICK_SCHEDULE%", "False"),
         "poll": ("queueTrigger", "poll", "AzureWebJobsStorage"),
         "work": ("queueTrigger", "work", "AzureWebJobsStorage"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -12,13 +13,22 @@ from sandbox.simulation.command import parse_seeds, replay
 from sandbox.simulation.story import Story
 
 SEEDS = range(1, 21)
+KEPT = (42, 239, 241, 345, 468, 572)
+"""Seeds that once failed: edits during a long create (42, 239), a process frozen between read and plan (241, 572),
+a message moved, and so renumbered, while it was being copied (345), a twin missed twice within a second (468)."""
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *KEPT])
 def test_a_seed_shows_no_violation(seed: int) -> None:
     outcome = Story(seed).play()
     told = "\n".join(f"{what}: {text}" for what, text in outcome.violations)
     assert not outcome.violations, f"{told}\nreplay: {replay(seed)}"
+
+
+def test_the_stories_hold_crashes_freezes_and_lost_answers() -> None:
+    faults = sum((Story(seed).play().faults for seed in SEEDS[:5]), Counter[str]())
+    for kind in ("crash", "freeze", "late", "after"):
+        assert any(name.startswith(kind) or kind in name for name in faults), faults
 
 
 def test_the_hash_is_the_same_in_two_processes_with_different_hash_seeds() -> None:

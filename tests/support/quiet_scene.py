@@ -12,7 +12,7 @@ from sandbox.simulation.stage import Stage
 from sandbox.simulation.world import EPOCH, World
 from sandbox.truth import Mailbox, Stored
 from shared.model.pairs import Pair
-from shared.sync.service import Status
+from shared.sync.desk import Status
 
 OUTLOOK, DINGTALK = "outlook", "dingtalk"
 OUTSIDE = "li.na@supplier.example"
@@ -63,7 +63,7 @@ class Scene:
 
     def status(self) -> Status:
         pair = Pair("pair-1", "", self.boxes[OUTLOOK].address, self.boxes[DINGTALK].address, since=EPOCH)
-        return self.stage.workers[0].service.status(pair)
+        return self.stage.office.product().desk.status(pair)
 
     def waiting(self) -> dict[str, str]:
         """Reason by id, of what has no copy and waits."""

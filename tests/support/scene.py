@@ -25,7 +25,8 @@ from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
 from sandbox.truth import Flag, Mailbox, Stored
 from shared.model.pairs import Pair
 from shared.model.words import Side, other
-from shared.sync.service import Service, Status
+from shared.sync.desk import Desk, Status
+from shared.sync.service import Service
 from shared.wiring.pairs import Pairs
 from shared.wiring.replicas import password_name
 
@@ -177,7 +178,7 @@ class Scene:
 
     @property
     def status(self) -> Status:
-        return self.service.status(self.pair)
+        return self.desk().status(self.pair)
 
     def waiting(self) -> list[tuple[str, str]]:
         """(side, reason) of each message without a link that waits."""
@@ -210,6 +211,12 @@ class Scene:
         """Other numbers for the workers that are there now."""
         for worker in self.stage.workers:
             worker.service._policy = replace(worker.service._policy, **changes)
+
+    def desk(self, **changes: Any) -> Desk:
+        """What people ask of the pair, with these numbers."""
+        desk = self.office.product().desk
+        desk._policy = replace(desk._policy, **changes)
+        return desk
 
     def drop_password(self) -> None:
         self.office._secrets.delete(password_name("pair-1"))

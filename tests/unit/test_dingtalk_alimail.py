@@ -49,7 +49,7 @@ def error_of(answer: Answer, *, effect: bool) -> TandemError:
         (400, "", Refused, Refused),
         (401, "", NotPermitted, NotPermitted),
         (403, "forbidden", NotPermitted, NotPermitted),
-        (404, "", NotFound, NotFound),
+        (404, "", Unavailable, NotFound),
         (404, "message.notFound", NotFound, NotFound),
         (404, "domain.notFound", NotPermitted, NotPermitted),
         (200, "message.notFound", NotFound, NotFound),
@@ -205,7 +205,8 @@ def test_a_stream_elsewhere_is_refused_before_a_request_leaves(base: str, locati
     ("content", "error"),
     [
         (HttpResponse(302, {"location": "/v2/again"}, b""), Unavailable),
-        (HttpResponse(404, {}, b""), NotFound),
+        (ok({"detailErrorCode": "stream.notFound"}, 404), NotFound),
+        (HttpResponse(404, {}, b""), Unavailable),
         (HttpResponse(500, {}, b""), Unavailable),
         (TransportError("cut short"), Unavailable),
     ],

@@ -35,6 +35,7 @@ from tests.support.dingtalk import Answer, Folder, ImapServer, InTurn, ShownMail
 T0 = 1_750_000_000.0
 KEY = "5f0c5d0e-0000-5000-8000-000000000001"
 MIME = b"Message-ID: <m@b>\r\nSubject: s\r\n\r\nbody\r\n"
+GONE = ok({"detailErrorCode": "message.notFound"}, 404)
 
 
 @dataclass
@@ -134,7 +135,7 @@ def test_a_read_that_shows_lost_rights_stops_everything(desk: Desk, answer: Answ
 
 
 def test_a_mailbox_that_is_not_there_is_not_an_empty_one(desk: Desk) -> None:
-    desk.rest.broken["mailFolders"] = ok({}, 404)
+    desk.rest.broken["mailFolders"] = GONE
     for look in (
         lambda: desk.replica.observe(collections=None),
         lambda: desk.replica.find(Trace(KEY, "m@b", T0, "2")),
@@ -146,7 +147,7 @@ def test_a_mailbox_that_is_not_there_is_not_an_empty_one(desk: Desk) -> None:
 def test_a_folder_that_goes_while_the_tree_is_walked_is_left_out(desk: Desk) -> None:
     desk.rest.folders["104"] = Folder("客户", parent="2")
     whole = desk.rest.answer
-    desk.wire.answer = lambda request: ok({}, 404) if "folderId=2" in request.url else whole(request)
+    desk.wire.answer = lambda request: GONE if "folderId=2" in request.url else whole(request)
     folders = desk.replica.observe(collections=None).changes.folders
     assert folders is not None
     assert [folder.id for folder in folders] == ["1", "2", "3", "5", "6"]
@@ -204,7 +205,7 @@ def test_a_message_never_crosses_without_its_attachments(desk: Desk) -> None:
 
 
 def test_a_lost_attachment_is_not_a_lost_message(desk: Desk) -> None:
-    shown(desk, ok({}, 404), hasAttachments=True)
+    shown(desk, GONE, hasAttachments=True)
     with pytest.raises(Unavailable):
         desk.replica.fetch("a")
     with pytest.raises(NotFound):
@@ -213,12 +214,21 @@ def test_a_lost_attachment_is_not_a_lost_message(desk: Desk) -> None:
 
 def test_a_message_over_the_bound_is_refused_before_anything_is_downloaded(desk: Desk) -> None:
     shown(desk, [{"id": str(n), "size": LARGEST // 8} for n in range(6)], hasAttachments=True)
+    desk.rest.broken["stream"] = HttpResponse(200, {}, b"x" * (LARGEST // 8))
     desk.replica.fetch("a")
     shown(desk, [{"id": str(n), "size": LARGEST // 8 + 1} for n in range(6)], hasAttachments=True)
     desk.wire.requests.clear()
     with pytest.raises(TooLarge):
         desk.replica.fetch("a")
     assert len(desk.wire.requests) == 2
+
+
+@pytest.mark.parametrize("came", [b"", b"<html>Sign in</html>", b"x" * 499])
+def test_a_page_in_the_place_of_an_attachment_does_not_cross(desk: Desk, came: bytes) -> None:
+    shown(desk, [{"id": "1", "size": 1000}], hasAttachments=True)
+    desk.rest.broken["stream"] = HttpResponse(200, {}, came)
+    with pytest.raises(Unavailable):
+        desk.replica.fetch("a")
 
 
 def test_sizes_that_the_vendor_gave_wrong_are_noticed_after_the_download(desk: Desk) -> None:
@@ -366,7 +376,7 @@ def test_its_own_folder_comes_first_and_may_be_all(desk: Desk) -> None:
 
 def test_what_goes_while_it_is_looked_for_is_not_found(desk: Desk) -> None:
     desk.rest.put("2", "x", T0, **KEYED)
-    desk.rest.broken["x"] = ok({}, 404)
+    desk.rest.broken["x"] = GONE
     assert found(desk) == []
     assert found(desk, folder="999") == []
 

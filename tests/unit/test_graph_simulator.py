@@ -31,11 +31,6 @@ class TestLogin:
         assert "Mail.ReadWrite" in decoded["roles"]
         assert tenant.vendor.counts["token"] == 2
 
-    def test_an_assertion_stands_for_the_secret(self, tenant: Tenant) -> None:
-        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-        assert tenant.login(client_secret="", client_assertion="a.b.c", client_assertion_type=kind).status == 200
-        assert tenant.login(client_secret="", client_assertion="abc", client_assertion_type=kind).status == 401
-
     @pytest.mark.parametrize(
         ("form", "status", "error", "number"),
         [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import pytest
 
-from shared.model.errors import NotPermitted, Unavailable
-from shared.outlook.tokens import ClientSecretTokens
+from shared.model.errors import SignInRefused, Unavailable
+from shared.outlook.tokens import AppTokens
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
 from tests.support.graph import StillClock, answer
 
@@ -23,7 +25,7 @@ class Login:
         self.url, self.token, self.openid = url, token, openid
         self.clock = StillClock()
         self.requests: list[HttpRequest] = []
-        self.tokens = ClientSecretTokens(self, self.clock, url + "/", "tenant", "client", "the secret")
+        self.tokens = AppTokens(self, self.clock, url + "/", "tenant", "client", "the secret", Lock())
 
     def send(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
@@ -81,18 +83,85 @@ def test_a_token_without_a_life_is_used_once(life: int | None) -> None:
     assert login.asked == 2
 
 
-@pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client", "invalid_scope"])
-def test_a_refusal_of_the_app_says_what_to_check(error: str) -> None:
-    login = Login(token=answer(401, {"error": error, "error_description": "AADSTS7000215: the secret is wrong"}))
-    with pytest.raises(NotPermitted, match="check tenant, client id and secret") as caught:
+def refused(error: str, *numbers: int) -> HttpResponse:
+    said = {"error": error, "error_description": f"AADSTS{numbers}: secret words", "error_codes": list(numbers)}
+    return answer(401, said)
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "what"),
+    [
+        (refused("invalid_client", 7000215), "AADSTS7000215", "check tenant, client id and secret"),
+        (refused("invalid_client", 7000222), "AADSTS7000222", "the client secret has expired: make a new one"),
+        (refused("invalid_client", 700027), "AADSTS700027", "has expired: upload the present one"),
+        (refused("invalid_client", 700213), "AADSTS700213", "the federated credential"),
+        (refused("unauthorized_client", 700016), "AADSTS700016", "check tenant and client id"),
+        (refused("invalid_scope", 1002012), "AADSTS1002012", "check tenant, client id and credential"),
+        (refused("invalid_client"), "invalid_client", "check tenant, client id and credential"),
+        (answer(401, {"error": "invalid_client", "error_codes": "?"}), "invalid_client", "check tenant"),
+    ],
+)
+def test_a_refusal_of_the_app_says_what_to_do(given: HttpResponse, code: str, what: str) -> None:
+    with pytest.raises(SignInRefused, match=what) as caught:
+        Login(token=given).tokens.token()
+    assert (caught.value.code, caught.value.scope, caught.value.retryable) == (code, "app", False)
+    assert "secret words" not in str(caught.value)
+
+
+def test_a_refusal_stands_for_five_minutes_without_asking_again(caplog: pytest.LogCaptureFixture) -> None:
+    login = Login(token=refused("invalid_client", 7000222))
+    for passed, left in ((0, 300), (100, 200), (199, 1)):
+        login.clock.at += passed
+        for ask in (login.tokens.token, login.tokens.renew):
+            with pytest.raises(SignInRefused, match="has expired") as caught:
+                ask()
+            assert (caught.value.code, caught.value.retry_after) == ("AADSTS7000222", left)
+    assert login.asked == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "the client secret has expired: make a new one" in caplog.text
+    login.clock.at += 1
+    login.token = None
+    assert login.tokens.token() == "t2"
+
+
+def test_one_thread_fetches_the_token_for_all() -> None:
+    login = Login()
+    with ThreadPoolExecutor(8) as pool:
+        assert {future.result() for future in [pool.submit(login.tokens.token) for _ in range(32)]} == {"t1"}
+    login.token = refused("invalid_client", 7000222)
+    login.clock.at += 3600
+    with ThreadPoolExecutor(8) as pool:
+        failed = [pool.submit(login.tokens.token).exception() for _ in range(32)]
+    assert {type(error) for error in failed} == {SignInRefused}
+    assert login.asked == 2
+
+
+def test_a_passing_trouble_is_not_remembered() -> None:
+    login = Login(token=answer(503, {"error": "x"}))
+    with pytest.raises(Unavailable):
         login.tokens.token()
-    assert caught.value.code == error
-    assert "AADSTS" not in str(caught.value)
+    login.token = None
+    assert login.tokens.token() == "t2"
+
+
+def test_an_assertion_that_is_not_to_be_had_is_asked_for_once() -> None:
+    login = Login()
+    calls: list[str] = []
+
+    def none_here() -> str:
+        calls.append("asked")
+        raise SignInRefused("no identity here", code="no_identity")
+
+    tokens = AppTokens(login, login.clock, PUBLIC, "tenant", "client", {"client_assertion": none_here}, Lock())
+    for _ in range(3):
+        with pytest.raises(SignInRefused, match="no identity here"):
+            tokens.token()
+    assert (calls, login.asked) == (["asked"], 0)
 
 
 def test_an_unknown_tenant_is_a_matter_of_settings() -> None:
     login = Login(openid=answer(400, {"error": "invalid_tenant", "error_description": "Tenant not found"}))
-    with pytest.raises(NotPermitted, match="tenant") as caught:
+    with pytest.raises(SignInRefused, match="tenant") as caught:
         login.tokens.token()
     assert caught.value.__suppress_context__
 

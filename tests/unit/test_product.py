@@ -17,6 +17,8 @@ from shared.model.errors import WrongSettings
 from shared.model.pairs import Pair
 from shared.outlook.replica import OutlookMail
 from shared.ports.world import HttpRequest, HttpResponse, MailStream
+from shared.state.queue import SqliteQueue
+from shared.sync.events import CallbackStatus
 from shared.wiring import product as wiring
 from shared.wiring.key import KEY, deployment_key
 from shared.wiring.product import Parts, build, get_product, use
@@ -121,7 +123,7 @@ def test_other_parts_get_a_key_too(settings: Settings, parts: Parts) -> None:
     assert deployment_key(parts.secrets, parts.random) == key
 
 
-@pytest.mark.parametrize("text", ["", "hush", "ab" * 31, "ab" * 33])
+@pytest.mark.parametrize("text", ["hush", "ab" * 31, "ab" * 33])
 def test_a_key_that_cannot_be_one_is_refused_and_kept(settings: Settings, parts: Parts, text: str) -> None:
     parts.secrets.set(KEY, text)
     with pytest.raises(WrongSettings, match="restore it") as caught:
@@ -190,4 +192,59 @@ def test_what_is_slow_to_import_waits_until_it_is_used() -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
     assert "requests" in loaded
-    assert loaded.isdisjoint({"msal", "pydantic_settings", "typer", "rich", "azure.functions"})
+    assert loaded.isdisjoint(
+        {"msal", "pydantic_settings", "typer", "rich", "azure.functions", "azure.identity", "azure.core"}
+    )
+
+
+# ---- DingTalk's open platform, and what failed for good
+APP = {
+    "TANDEM_DINGTALK_CORP_ID": "ding-corp",
+    "TANDEM_DINGTALK_APP_KEY": "dingabc",
+    "TANDEM_DINGTALK_APP_SECRET": "hush",
+    "TANDEM_DINGTALK_TOKEN": "hushtoken",
+    "TANDEM_DINGTALK_AES_KEY": "1" * 43,
+}
+
+
+def test_with_a_dingtalk_app_people_are_looked_up_by_the_hour_and_by_a_worker(tmp_path: Path) -> None:
+    settings = load_settings(environment(tmp_path, **APP))
+    parts = replace(Parts.embedded(settings), transport=Nowhere(), streams=Nowhere())
+    product = build(settings, parts)
+    product.pairs.add(replace(PAIR, union_id="union-1"))
+    for _ in range(3):
+        product.service.tick()
+    held: Any = parts.queue
+    people = [m for m in map(_body, held.receive("work", 16, 60)) if "people" in m]
+    assert people == [{"people": ["pair-1"]}]
+    assert product.callback is not None
+    assert product.quota is not None
+    status = product.service.app_status()
+    assert (status.callbacks, status.poisoned) == (CallbackStatus(0, None), {"poll": 0, "work": 0})
+
+
+def test_without_a_dingtalk_app_nobody_is_looked_up_and_events_are_left_alone(settings: Settings, parts: Parts) -> None:
+    product = build(settings, parts)
+    product.pairs.add(replace(PAIR, union_id="union-1"))
+    product.service.tick()
+    product.service.work({"event": "0" * 32})
+    product.service.work({"people": ["pair-1"]})
+    assert (product.callback, product.quota, product.service.app_status().callbacks) == (None, None, None)
+
+
+def test_a_message_that_failed_for_good_is_counted_told_and_kept(
+    settings: Settings, parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
+    product, queue = build(settings, parts), SqliteQueue(settings.state / "queue.db")
+    product.queue.send("work", {"pair": "zqx"})
+    (received,) = queue.receive("work", 1, 60)
+    queue.poison("work", received)
+    product.service.tick()
+    assert "queue work: 1 messages failed for good" in caplog.text
+    assert "zqx" not in caplog.text
+    assert product.service.app_status().poisoned == {"poll": 0, "work": 1}
+    assert queue.depth("work-poison") == 1
+
+
+def _body(received: Any) -> Any:
+    return json.loads(received.body)

@@ -22,6 +22,10 @@ def loaded(**changed: str) -> Settings:
     return load_settings({**NEEDED, **changed})
 
 
+ONE_OF = "TANDEM_GRAPH_CLIENT_SECRET, TANDEM_GRAPH_CERTIFICATE, TANDEM_GRAPH_FEDERATED"
+"""How the settings of which one is needed are named together."""
+
+
 def complaints(env: dict[str, str]) -> dict[str, str]:
     """What is said of each setting."""
     with pytest.raises(WrongSettings) as caught:
@@ -36,14 +40,28 @@ def test_what_is_left_out_has_its_default() -> None:
     settings = loaded()
     shown = settings.model_dump(exclude={name.removeprefix("TANDEM_").lower() for name in NEEDED})
     assert shown == {
+        "graph_certificate": None,
+        "graph_federated": None,
+        "graph_managed_identity_client_id": None,
         "graph_url": "https://graph.microsoft.com/v1.0",
         "login_url": "https://login.microsoftonline.com",
         "alimail_url": "https://alimail-cn.aliyuncs.com",
+        "dingtalk_corp_id": None,
+        "dingtalk_app_key": None,
+        "dingtalk_app_secret": None,
+        "dingtalk_token": None,
+        "dingtalk_aes_key": None,
+        "dingtalk_url": "https://api.dingtalk.com",
+        "dingtalk_oapi_url": "https://oapi.dingtalk.com",
         "imap_host": "imap.qiye.aliyun.com",
         "imap_port": 993,
         "imap_tls": True,
         "public_url": None,
         "state": Path(".tandem"),
+        "table_url": None,
+        "queue_url": None,
+        "blob_url": None,
+        "vault_url": None,
         "poll_seconds": 30.0,
         "junk": "watch",
         "categories": False,
@@ -68,6 +86,7 @@ def test_what_is_given_is_taken() -> None:
     assert (settings.imap_port, settings.public_url) == (1993, "https://tandem.example:8443")
     assert (settings.state, settings.poll_seconds) == (Path.home() / "state", 2.0)
     assert settings.twin_hold_seconds == 0
+    assert settings.graph_client_secret is not None
     assert settings.graph_client_secret.get_secret_value() == "hush-graph"
 
 
@@ -77,7 +96,8 @@ def test_other_environment_variables_are_nobodys_business() -> None:
 
 def test_a_blank_setting_counts_as_left_out() -> None:
     assert loaded(TANDEM_IMAP_HOST="", TANDEM_IMAP_PORT=" ").imap_port == 993
-    assert set(complaints({**NEEDED, "TANDEM_GRAPH_CLIENT_SECRET": " "})) == {"TANDEM_GRAPH_CLIENT_SECRET"}
+    assert set(complaints({**NEEDED, "TANDEM_GRAPH_CLIENT_SECRET": " "})) == {ONE_OF}
+    assert loaded(TANDEM_NONSENSE=" ") == loaded()
 
 
 def test_settings_do_not_change_and_show_no_secret() -> None:
@@ -89,12 +109,49 @@ def test_settings_do_not_change_and_show_no_secret() -> None:
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
     said = complaints({})
-    assert list(said) == list(NEEDED)
+    assert said.pop(ONE_OF).startswith("none of them is set; set exactly one of them")
+    assert list(said) == [name for name in NEEDED if name != "TANDEM_GRAPH_CLIENT_SECRET"]
     assert all(text.startswith("is missing; set it to the ") for text in said.values())
+
+
+def test_only_one_credential_is_taken() -> None:
+    several = {**NEEDED, "TANDEM_GRAPH_FEDERATED": "managed-identity"}
+    assert complaints(several) == {
+        "TANDEM_GRAPH_CLIENT_SECRET, TANDEM_GRAPH_FEDERATED": "are set together; keep one of them"
+    }
+    del several["TANDEM_GRAPH_CLIENT_SECRET"]
+    assert load_settings(several).graph_federated == "managed-identity"
+    several["TANDEM_GRAPH_MANAGED_IDENTITY_CLIENT_ID"] = "0f8f0c1e-5a57"
+    assert load_settings(several).graph_managed_identity_client_id == "0f8f0c1e-5a57"
+
+
+def test_an_identitys_id_without_an_identity_is_a_mistake() -> None:
+    said = complaints({**NEEDED, "TANDEM_GRAPH_MANAGED_IDENTITY_CLIENT_ID": "hush"})
+    assert list(said) == ["TANDEM_GRAPH_MANAGED_IDENTITY_CLIENT_ID"]
+    assert "has no use without" in str(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TANDEM_POL_SECONDS", "TANDEM_POLL_SECONDS"),
+        ("TANDEM_GRAPH_TENANT", "TANDEM_GRAPH_TENANT_ID"),
+        ("TANDEM_TICK_SCHEDUEL", "TANDEM_TICK_SCHEDULE"),
+        ("TANDEM_IMAP_TSL", "TANDEM_IMAP_TLS"),
+    ],
+)
+def test_a_misspelt_setting_is_reported_with_what_was_meant(name: str, meant: str) -> None:
+    assert complaints({**NEEDED, name: "hush"}) == {name: f"is not a setting; did you mean {meant}?"}
+
+
+def test_a_setting_that_is_like_none_is_reported_too() -> None:
+    assert complaints({**NEEDED, "TANDEM_ZZZ": "hush"}) == {"TANDEM_ZZZ": "is not a setting; remove it or correct it"}
 
 
 def test_every_mistake_is_named_at_once_with_what_to_do_and_no_value() -> None:
     wrong = {
+        "TANDEM_GRAPH_FEDERATED": ("hush", "is not a word that is known here"),
+        "TANDEM_GRAPH_CERTIFICATE": ("hush.pem", "names a file that can't be read"),
         "TANDEM_GRAPH_URL": ("ftp://hush/v1.0", "is not an address"),
         "TANDEM_LOGIN_URL": ("https://user:hush@login.example", "holds more than an address"),
         "TANDEM_ALIMAIL_URL": ("https://alimail.example:hush", "is not an address"),
@@ -110,6 +167,7 @@ def test_every_mistake_is_named_at_once_with_what_to_do_and_no_value() -> None:
     }
     env = {name: value for name, (value, _) in wrong.items()}
     said = complaints({**env, "TANDEM_GRAPH_CLIENT_SECRET": "hush"})
+    assert said.pop(ONE_OF) == "are set together; keep one of them"
     assert set(said) == set(wrong) | (set(NEEDED) - {"TANDEM_GRAPH_CLIENT_SECRET"})
     assert {name: said[name].partition(";")[0].partition(" (")[0].partition(" that starts")[0] for name in wrong} == {
         name: what for name, (_, what) in wrong.items()
@@ -146,6 +204,7 @@ def test_plain_connections_to_another_machine_are_refused(host: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "what"),
     [
+        ("TANDEM_GRAPH_TENANT_ID", "tenant/../other", "holds a character that can't be there"),
         ("TANDEM_GRAPH_URL", "https://graph.microsoft.com", "has no version"),
         ("TANDEM_GRAPH_URL", "https://graph.microsoft.com/v1.0?x=1", "holds more than an address"),
         ("TANDEM_GRAPH_URL", "https://", "is not an address"),
@@ -173,3 +232,78 @@ def test_a_lease_outlives_the_longest_request() -> None:
     assert set(complaints({**NEEDED, "TANDEM_LEASE_SECONDS": "144"})) == {"TANDEM_LEASE_SECONDS"}
     assert set(complaints({**NEEDED, "TANDEM_REQUEST_TIMEOUT": "200"})) == {"TANDEM_LEASE_SECONDS"}
     assert loaded(TANDEM_GRACE_SECONDS="0", TANDEM_LEASE_SECONDS="70").lease_seconds == 70
+
+
+APP = {
+    "TANDEM_DINGTALK_CORP_ID": "ding-corp",
+    "TANDEM_DINGTALK_APP_KEY": "dingabc",
+    "TANDEM_DINGTALK_APP_SECRET": "hush-app",
+    "TANDEM_DINGTALK_TOKEN": "hushtoken",
+    "TANDEM_DINGTALK_AES_KEY": "hush" + "1" * 39,
+}
+
+
+def test_the_dingtalk_app_is_taken_whole_and_shows_no_secret() -> None:
+    settings = loaded(**APP)
+    assert settings.dingtalk_app_key == "dingabc"
+    assert "hush" not in repr(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize("name", APP)
+def test_half_a_dingtalk_app_is_refused_with_the_names_of_what_is_missing(name: str) -> None:
+    said = complaints({**NEEDED, **{other: value for other, value in APP.items() if other != name}})
+    assert set(said) == {name}
+    assert said[name].startswith("is missing although other settings of DingTalk's app are given; set it to the")
+    assert set(complaints({**NEEDED, name: APP[name]})) == set(APP) - {name}
+
+
+def test_half_a_dingtalk_app_is_told_beside_everything_else() -> None:
+    said = complaints({"TANDEM_DINGTALK_CORP_ID": "ding-corp", "TANDEM_POLL_SECONDS": "0"})
+    wrong = {*NEEDED, *APP, "TANDEM_POLL_SECONDS", ONE_OF}
+    assert set(said) == wrong - {"TANDEM_DINGTALK_CORP_ID", "TANDEM_GRAPH_CLIENT_SECRET"}
+
+
+def test_a_callback_key_that_cannot_be_one_is_refused_and_not_shown() -> None:
+    said = complaints({**NEEDED, **APP, "TANDEM_DINGTALK_AES_KEY": "hush"})
+    assert said["TANDEM_DINGTALK_AES_KEY"].startswith("is not an AES key of 43 letters and digits; set it to")
+    assert "hush" not in str(said)
+
+
+AZURE = {
+    "TANDEM_TABLE_URL": "https://tandem.table.core.windows.net",
+    "TANDEM_QUEUE_URL": "https://tandem.queue.core.windows.net/",
+    "TANDEM_BLOB_URL": "https://127.0.0.1:10000/devstoreaccount1",
+    "TANDEM_VAULT_URL": "https://tandem.vault.azure.net",
+}
+
+
+def test_state_is_on_azure_when_all_four_addresses_are_given() -> None:
+    settings = loaded(**AZURE)
+    assert settings.on_azure
+    assert settings.queue_url == "https://tandem.queue.core.windows.net"
+    assert settings.blob_url == "https://127.0.0.1:10000/devstoreaccount1"
+    assert not loaded().on_azure
+
+
+@pytest.mark.parametrize("name", AZURE)
+def test_a_part_of_the_addresses_on_azure_is_not_enough(name: str) -> None:
+    said = complaints({**NEEDED, name: AZURE[name]})
+    assert set(said) == set(AZURE) - {name}
+    assert all("state on Azure are given; give the address of the " in text for text in said.values())
+    assert all("or leave out all four" in text for text in said.values())
+    assert set(complaints({**NEEDED, **AZURE, name: " "})) == {name}
+
+
+def test_state_is_on_azure_or_in_a_folder() -> None:
+    said = complaints({**NEEDED, **AZURE, "TANDEM_STATE": "/srv/tandem"})
+    assert said == {"TANDEM_STATE": "is given beside addresses on Azure; leave it out"}
+
+
+@pytest.mark.parametrize("name", AZURE)
+@pytest.mark.parametrize(
+    "value", ["http://127.0.0.1:10000/devstoreaccount1", "http://tandem.example", "tandem", "https://"]
+)
+def test_an_address_on_azure_is_encrypted(name: str, value: str) -> None:
+    said = complaints({**NEEDED, **AZURE, name: value})
+    assert set(said) == {name}
+    assert "give the address of the" in said[name]

@@ -1,0 +1,46 @@
+"""DingTalk's event callback."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+
+import azure.functions as func
+
+from shared.dingtalk.callback import CallbackRefused, Forged, Malformed, Stale
+from shared.wiring.product import get_product
+
+MAX_BODY = 64 * 1024
+"""Bytes. An event holds ids and no content; a genuine one stays far below this."""
+STATUSES: Mapping[type[CallbackRefused], int] = {Malformed: 400, Forged: 401, Stale: 403}
+
+logger = logging.getLogger(__name__)
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("dingtalk_callback")
+@blueprint.route("dingtalk/callback", trigger_arg_name="request", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+def dingtalk_callback(request: func.HttpRequest) -> func.HttpResponse:
+    """Answer DingTalk within its 1.5 seconds, by an encrypted "success" once the event is noted.
+
+    Malformed 400, forged 401, stale 403, oversized 413, and 404 where no app is set up. Only when a genuine event can't
+    be noted does the request fail, and DingTalk sends it again.
+    """
+    callback = get_product().callback
+    if callback is None:
+        return _text(404, "no DingTalk app is set up here")
+    body = request.get_body()
+    if len(body) > MAX_BODY:
+        logger.warning("a DingTalk callback of %d bytes was refused: more than %d", len(body), MAX_BODY)
+        return _text(413, "too large")
+    try:
+        answer = callback.take(request.params, body)
+    except CallbackRefused as refused:
+        logger.warning("%s", refused)
+        return _text(STATUSES[type(refused)], type(refused).__name__.lower())
+    return func.HttpResponse(json.dumps(answer), mimetype="application/json")
+
+
+def _text(status: int, text: str) -> func.HttpResponse:
+    return func.HttpResponse(text, status_code=status, mimetype="text/plain")

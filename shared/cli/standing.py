@@ -1,0 +1,145 @@
+"""`tandem status`, `plan` and `approve`: how pairs stand, what a run would do, and what the brake holds."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from shared.cli.common import PairName, clock, console, find, product
+
+if TYPE_CHECKING:
+    from shared.model.pairs import Pair
+    from shared.sync.desk import Planned, Status
+
+FEW = 20
+"""Items that are shown unless all are asked for."""
+
+All = Annotated[bool, typer.Option("--all", help="Show every item.")]
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")] = False) -> None:
+    """How every pair stands. The JSON holds ids, counts, codes and times only."""
+    with product() as built:
+        pairs = built.pairs.list()
+        told = [(pair, _told(pair, built.desk.status(pair))) for pair in pairs]
+        if as_json:
+            print(json.dumps({"pairs": [facts for _, facts in told]}, indent=1))
+            return
+        for pair, facts in told:
+            console.print(f"[bold]{escape(pair.name)}[/bold] ({pair.id}): {facts['state']}")
+            for name, text in _lines(pair, facts):
+                console.print(f"  {name:<12} {escape(text)}")
+        if not told:
+            console.print("There is no pair yet: see `tandem pair add --help`.")
+
+
+def _told(pair: Pair, status: Status) -> dict[str, Any]:
+    brake = status.brake
+    return {
+        "pair": pair.id,
+        "state": "paused" if pair.paused else _state(status),
+        "links": status.links,
+        "gone": status.gone,
+        "read_elsewhere": status.read_elsewhere,
+        "waiting": dict(Counter(row.reason for row in status.waiting)),
+        "held_back": dict(Counter(link.waits for link in status.held_back)),
+        "open_intents": status.open_intents,
+        "last_run": status.ended,
+        "last_error": status.error,
+        "next_due": status.next_due,
+        "brake": {"since": brake.since, "removals": len(brake.links), "hash": brake.hash} if brake else None,
+    }
+
+
+def _state(status: Status) -> str:
+    if status.brake:
+        return "brake"
+    if status.ended is None:
+        return "starting"
+    return "trouble" if status.error else "running"
+
+
+def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = [("in step", f"{facts['links']} messages"), ("last run", clock(facts["last_run"]))]
+    if facts["last_error"]:
+        lines.append(("it failed", facts["last_error"]))
+    if facts["brake"]:
+        lines.append(
+            ("brake", f"holds {facts['brake']['removals']} removals: see them with `tandem approve {pair.id}`")
+        )
+    for name, key in (("waiting", "waiting"), ("held back", "held_back")):
+        if facts[key]:
+            lines.append((name, ", ".join(f"{count} {reason}" for reason, count in sorted(facts[key].items()))))
+    if facts["gone"]:
+        lines.append(("gone", f"{facts['gone']} vanished from one side and are kept on the other"))
+    if facts["read_elsewhere"]:
+        text = f"{facts['read_elsewhere']} ask for a receipt, and stay unread on the side where reading would send it"
+        lines.append(("unread", text))
+    if facts["open_intents"]:
+        lines.append(("under way", str(facts["open_intents"])))
+    return lines
+
+
+def plan(pair: PairName, everything: All = False) -> None:
+    """What a run would do now, item by item. Reads both mailboxes and writes nothing anywhere."""
+    with product() as built:
+        held = find(built.pairs, pair)
+        preview = built.desk.preview(held)
+        _items(preview.steps, everything)
+        waits = Counter(row.reason for row in preview.waiting)
+        for reason, count in sorted(waits.items()):
+            console.print(f"{count} would wait: {reason}")
+        if not preview.steps:
+            console.print("There is nothing to do.")
+
+
+def approve(
+    pair: PairName,
+    everything: All = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Let the removals that the brake holds go on: exactly those shown, and none that come later."""
+    with product() as built:
+        held = find(built.pairs, pair)
+        shown, steps = built.desk.held(held)
+        if shown is None:
+            console.print("The brake holds nothing.")
+            return
+        console.print(f"The brake has held {len(shown.links)} removals since {clock(shown.since)}:")
+        _items(steps, everything)
+        if not yes:
+            typer.confirm(f"Move these {len(shown.links)} messages to the trash on the other side?", abort=True)
+        console.print(f"{built.desk.approve(held, shown.hash)} removals go on.")
+
+
+def _items(steps: list[Planned] | tuple[Planned, ...], everything: bool) -> None:
+    if not steps:
+        return
+    table = Table("on", "what", "message of", "from", "subject", box=None)
+    for step in steps if everything else steps[:FEW]:
+        item = step.item
+        told = (clock(item.received), item.sender, item.subject) if item else ("-", "-", "-")
+        table.add_row(*map(escape, (step.side, _what(step), *told)))
+    console.print(table)
+    if not everything and len(steps) > FEW:
+        console.print(f"… and {len(steps) - FEW} more: --all shows them.")
+
+
+def _what(step: Planned) -> str:
+    if step.kind == "create":
+        return f"copy into {step.folder}"
+    changes = ", ".join(WORDS.get((name, value), f"{name} {value}") for name, value in step.want.items())
+    return f"{changes} (held)" if step.held else changes or step.kind
+
+
+WORDS = {
+    ("read", True): "mark read",
+    ("read", False): "mark unread",
+    ("folder", "trash"): "move to the trash",
+    ("flag", "none"): "take the flag off",
+}

@@ -1,0 +1,167 @@
+"""What people ask of a pair: how it stands, what a run would do now, what the brake holds, and to let that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shared.model.links import Intent, Link, Waiting
+from shared.model.mail import Item
+from shared.model.pairs import Pair
+from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
+from shared.ports.replica import Replica
+from shared.ports.state import Op, Table, WorkQueue
+from shared.ports.world import Clock, Executor
+from shared.sync.brake import Held, approve, held
+from shared.sync.calls import enqueue, leave_hints, partition
+from shared.sync.folders import FolderMap
+from shared.sync.identity import Identity
+from shared.sync.labels import crossing
+from shared.sync.lease import Leases
+from shared.sync.ledger import Session
+from shared.sync.overlay import Overlay, ReadOnly
+from shared.sync.reconcile import Reconcile
+from shared.sync.rows import DUE, FOLDER, INTENT, LEASE, LINK, WAITING, after, link_of_json, waiting_of_json
+from shared.sync.run import Policy, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
+    links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
+    receipt and were read on the other side alone. `ended` and `error`: of the last run, None
+    before the first one, "" when it went well."""
+
+    links: int
+    gone: int
+    read_elsewhere: int
+    waiting: tuple[Waiting, ...]
+    held_back: tuple[Link, ...]
+    open_intents: int
+    next_due: float | None
+    ended: float | None
+    error: str
+    brake: Held | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A step that a run would take now. `item`: the message it starts from, as read; `held`: by the brake."""
+
+    kind: str
+    side: Side
+    item: Item | None
+    folder: str
+    want: Mapping[str, str | bool]
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    steps: tuple[Planned, ...]
+    waiting: tuple[Waiting, ...]
+
+
+class Desk:
+    """`replicas` as the service has them. Nothing here needs the lease, and only `approve` and `wake` write."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        queue: WorkQueue,
+        clock: Clock,
+        executor: Executor,
+        replicas: Callable[[Pair, Side], Replica],
+        key: bytes,
+        policy: Policy,
+    ) -> None:
+        self._table, self._queue, self._clock, self._executor = table, queue, clock, executor
+        self._replicas, self._key, self._policy = replicas, key, policy
+
+    def status(self, pair: Pair) -> Status:
+        name, table = partition(pair.id), self._table
+        lease = table.get(name, [LEASE]).get(LEASE)
+        links = [link_of_json(e.value) for e in table.scan(name, LINK, after(LINK))]
+        due = next((float(e.key.split(":")[1]) for e in table.scan(name, DUE, after(DUE), 1)), None)
+        return Status(
+            len(links),
+            sum(link.gone is not None for link in links),
+            sum(link.read_elsewhere is not None for link in links),
+            tuple(waiting_of_json(e.value) for e in table.scan(name, WAITING, after(WAITING))),
+            tuple(link for link in links if link.waits),
+            sum(1 for _ in table.scan(name, INTENT, after(INTENT))),
+            due,
+            lease.value["ended"] or None if lease else None,
+            lease.value["error"] if lease else "",
+            held(table, name),
+        )
+
+    # ---- the brake
+    def held(self, pair: Pair) -> tuple[Held | None, tuple[Planned, ...]]:
+        """What the brake holds, with each removal as a step whose message was read just now."""
+        name = partition(pair.id)
+        shown = held(self._table, name)
+        if shown is None:
+            return None, ()
+        folders = FolderMap.load({e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))})
+        items = self._replicas(pair, OUTLOOK).observe([link.outlook.id for link in shown.links]).items
+        steps = []
+        for link in shown.links:
+            item = items.get(link.outlook.id)
+            trashed = item is not None and folders.key(OUTLOOK, item.folder) == "trash"
+            side = DINGTALK if trashed else OUTLOOK
+            steps.append(Planned("write", side, item, str(link.base["folder"]), {"folder": "trash"}, held=True))
+        return shown, tuple(steps)
+
+    def approve(self, pair: Pair, hash: str) -> int:
+        """Let the removals that were shown with this hash go on, and no other; -> how many. WrongSettings when the set
+        is another one by now."""
+        name = partition(pair.id)
+        shown = held(self._table, name)
+        count = approve(self._table, name, hash)
+        if shown is not None:
+            leave_hints(self._table, name, OUTLOOK, {link.outlook.id for link in shown.links})
+        enqueue(self._queue, pair.id, "approved")
+        return count
+
+    def wake(self, pair: Pair) -> None:
+        """Look at everything of the pair soon."""
+        for side in SIDES:
+            leave_hints(self._table, partition(pair.id), side, {""})
+        enqueue(self._queue, pair.id, "asked")
+
+    # ---- what would be done
+    def preview(self, pair: Pair) -> Preview:
+        """What a run would do now, item by item. It reads at both vendors and writes nothing anywhere. Raises what the
+        reads raise."""
+        name, table = partition(pair.id), Overlay(self._table)
+        self._free_lease(table, name)
+        leases = Leases(table, name, self._policy.lease)
+        lease = leases.take("preview")
+        assert lease is not None
+        session = Session(table, name, leases, lease)
+        folders = FolderMap.load({e.key: e.value for e in table.scan(name, FOLDER, after(FOLDER))})
+        replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
+        identity = Identity(self._key, pair)
+        labels = crossing(self._policy.categories, identity, replicas.values())
+        run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
+        allowed, planned = Reconcile(run, leases, table, name).preview()
+        steps = tuple(_planned(run, intent, intent not in allowed) for intent in planned)
+        return Preview(steps, tuple(row for row in session.all_waiting() if row.reason != "copying"))
+
+    @staticmethod
+    def _free_lease(table: Overlay, name: str) -> None:
+        """Whoever has it goes on undisturbed: this one is free in the overlay alone."""
+        row = table.get(name, [LEASE]).get(LEASE)
+        if row is not None:
+            table.transact(name, [Op("put", LEASE, {**row.value, "expiry": 0.0})])
+
+
+def _planned(run: Run, intent: Intent, held: bool) -> Planned:
+    link = run.session.link(intent.key)
+    source = other(intent.side) if intent.kind == "create" else intent.side
+    id = intent.source if intent.kind == "create" else intent.target
+    item = run.peek(source, id) or (link and run.peek(other(source), link.end(other(source)).id)) or None
+    state = intent.state or {}
+    return Planned(intent.kind, intent.side, item, str(state.get("folder", "")), intent.want or {}, held)

@@ -1,0 +1,76 @@
+"""docs/settings.md, made from the settings themselves: `python -m tests.support.settings_page` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+
+from shared.wiring.fields import PREFIX, Group
+from shared.wiring.settings import ALL_OR_NONE, EXACTLY_ONE, GROUPS, HOST
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+HEAD = """\
+# Settings
+
+All settings are environment variables (in Azure: app settings of the function app). When the app starts, every wrong
+one is named at once, with what to do about it, and no value is shown. A blank setting counts as left out; a name that
+starts with `TANDEM_` and is not listed here is reported as a mistake. Plain `http://` addresses and plain IMAP are
+taken for this machine only.
+
+This page is made from the code: `python -m tests.support.settings_page`.
+"""
+TABLE = "\n| Setting | Default | What to do |\n|---|---|---|\n"
+
+
+def page() -> str:
+    return HEAD + "".join(_group(group) for group in GROUPS) + _host()
+
+
+def _group(group: type[Group]) -> str:
+    title, _, text = (group.__doc__ or "").partition("\n")
+    about = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    rows = (_row(f"{PREFIX}{name.upper()}", field) for name, field in group.model_fields.items())
+    return f"\n## {title}\n\n{about}\n{TABLE}{''.join(rows)}{''.join(_notes(group))}"
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    return f"| `{name}` | {_default(name, field)} | {_sentence(field.description or '')} |\n"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if any(name in names for names in EXACTLY_ONE):
+        return "one of these is needed"
+    if field.is_required():
+        return "needed"
+    if field.default is None:
+        return "left out"
+    shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    return f"`{shown.lower() if isinstance(field.default, bool) else shown}`"
+
+
+def _notes(group: type[Group]) -> Iterator[str]:
+    for names in EXACTLY_ONE:
+        if names[0].removeprefix(PREFIX).lower() in group.model_fields:
+            yield f"\nExactly one of {_listed(names)} is set.\n"
+    for what, together in ALL_OR_NONE.items():
+        if together[0].removeprefix(PREFIX).lower() in group.model_fields:
+            yield f"\nOf {what}, all are set or none: {_listed(together)}.\n"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _host() -> str:
+    rows = (f"| `{name}` | needed in Azure | {_sentence(mend)} |\n" for name, mend in HOST.items())
+    return f"\n## Functions host\n\nRead by the host itself, because a trigger names it.\n{TABLE}{''.join(rows)}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
