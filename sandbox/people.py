@@ -20,8 +20,22 @@ from sandbox.truth import Flag, Mailbox, Role, Stored, StoredAttachment, StoredF
 from sandbox.web import Request, Response
 
 PATIENCE = 10.0
-READS, WRITES = ("folders", "messages", "role"), ("set_read", "set_flag", "set_categories", "answer", "move", "copy")
-METHODS = frozenset({*READS, *WRITES, "deliver", "purge", "make_folder"})
+METHODS = frozenset(
+    {
+        "folders",
+        "messages",
+        "role",
+        "deliver",
+        "set_read",
+        "set_flag",
+        "set_categories",
+        "answer",
+        "move",
+        "copy",
+        "purge",
+        "make_folder",
+    }
+)
 
 
 class PeopleDoor:

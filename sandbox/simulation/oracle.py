@@ -89,12 +89,12 @@ class Oracle:
     def _is_no_change(self, group: Group, item: Stored, field: str, value: Any) -> bool:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
         same goes for the state in which a message was delivered, while nothing links it yet."""
+        if field == "categories":  # the ledger holds hashes of them
+            return value in ((), *(edit.value for edit in group.edits if edit.field == field))
         rows, ids = self._rows(), group.ids
         for side, box in self._boxes.items():
             same = [i for i in box.messages() if i.message_id == item.message_id]
             ids |= {i.id for i in same if self._group(side, i) is group}
-        if field == "categories":  # the ledger holds hashes of them
-            return value in ((), *(edit.value for edit in group.edits if edit.field == field))
         links = [row for key, row in rows.items() if key.startswith("l:")]
         agreed = [row["base"] for row in links if ids & {row["outlook"]["id"], row["dingtalk"]["id"]}]
         if not agreed:

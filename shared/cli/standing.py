@@ -78,7 +78,8 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["gone"]:
         lines.append(("gone", f"{facts['gone']} vanished from one side and are kept on the other"))
     if facts["read_elsewhere"]:
-        lines.append(("receipts", f"{facts['read_elsewhere']} ask for one and were read on the other side alone"))
+        text = f"{facts['read_elsewhere']} ask for a receipt, and stay unread on the side where reading would send it"
+        lines.append(("unread", text))
     if facts["open_intents"]:
         lines.append(("under way", str(facts["open_intents"])))
     return lines

@@ -182,6 +182,7 @@ class ImapDoor:
             uid = sought.among(client.uid_fetch(",".join(map(str, uids)), asked))
             if uid is None:
                 return None
+            client.hurry(time_for(LARGEST, self._timeout))
             value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
             return value if isinstance(value, bytes) else None
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from shared.dingtalk import mapping
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.folders import Counted, walk
-from shared.dingtalk.shapes import ATTACHMENT, FOLDER, ROW, WHOLE
+from shared.dingtalk.shapes import ATTACHMENT, FOLDER, ROW, TAG, WHOLE
 from shared.model.answers import Must, Shape, misfit
 from shared.model.errors import NotFound, NotPermitted, Unavailable
 from shared.ports.replica import Permit
@@ -75,10 +75,10 @@ class Mailbox:
         """The mailbox's own tags, with which rows and items show categories from now on. No public page names the route
         (Alimail: tags); where it isn't there, there are none."""
         try:
-            answer = self._alimail.get("the tag list", f"{self._path}/tags")
+            answer = self._get("the tag list", f"{self._path}/tags", {}, {"tags": Must([TAG])})
         except NotFound:
-            answer = {}
-        self.tags = mapping.own_tags(answer.get("tags") or ())
+            answer = {"tags": []}
+        self.tags = mapping.own_tags(answer["tags"])
         return self.tags
 
     def pages(self, folder: str, select: str, window: Window | None = None) -> Iterator[list[Json]]:

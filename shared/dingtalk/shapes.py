@@ -39,6 +39,8 @@ WHOLE = {
     "replyTo": (_RECIPIENT, [_RECIPIENT]),
     "priority": str,
     "hasAttachments": bool,
+    "isReplied": bool,
+    "isForwarded": bool,
     "body": {"bodyText": str, "bodyHtml": str},
 }
 
@@ -59,3 +61,5 @@ FOLDER = {
     "totalItemCount": int,
     "unreadItemCount": int,
 }
+
+TAG = {"id": Must(str), "name": str}

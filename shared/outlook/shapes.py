@@ -29,6 +29,7 @@ ITEM = {
     "ccRecipients": [_RECIPIENT],
     "isDraft": bool,
     "isReadReceiptRequested": bool,
+    "importance": str,
     "changeKey": str,
     "@odata.etag": str,
     "singleValueExtendedProperties": [{"id": Must(str), "value": Must(str)}],

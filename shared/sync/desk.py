@@ -144,7 +144,7 @@ class Desk:
         folders = FolderMap.load({e.key: e.value for e in table.scan(name, FOLDER, after(FOLDER))})
         replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
         identity = Identity(self._key, pair)
-        labels = crossing(identity, replicas.values(), self._policy.categories)
+        labels = crossing(self._policy.categories, identity, replicas.values())
         run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
         allowed, planned = Reconcile(run, leases, table, name).preview()
         steps = tuple(_planned(run, intent, intent not in allowed) for intent in planned)

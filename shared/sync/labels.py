@@ -38,7 +38,7 @@ class Labels:
         return (*kept, *(name for hash, name in wanted.items() if hash not in there))
 
 
-def crossing(identity: Identity, replicas: Iterable[Replica], wanted: bool) -> Labels:
-    """Those that every side knows; none where they are not `wanted`."""
-    known = [names for replica in replicas if wanted and (names := replica.labels()) is not None]
+def crossing(on: bool, identity: Identity, replicas: Iterable[Replica]) -> Labels:
+    """Where categories are switched on, those that every side knows."""
+    known = [names for replica in replicas if (names := replica.labels()) is not None] if on else []
     return Labels(identity, frozenset.intersection(*known) if known else ())

@@ -182,7 +182,7 @@ class Service:
         rows = {e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))}
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         identity = Identity(self._key, pair)
-        labels = crossing(identity, replicas.values(), self._policy.categories)
+        labels = crossing(self._policy.categories, identity, replicas.values())
         folders = FolderMap.load(rows)
         run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
         Reconcile(run, leases, self._table, name).work(cursors)
@@ -214,7 +214,7 @@ class Service:
         keys = [cursor_row(DINGTALK, c) for c in folders.ids(DINGTALK)]
         old = {key[len("c:dingtalk:") :]: e.value["cursor"] for key, e in self._table.get(name, keys).items()}
         replica = self._replicas(pair, DINGTALK)
-        labels = crossing(Identity(self._key, pair), [replica], self._policy.categories)
+        labels = crossing(self._policy.categories, Identity(self._key, pair), [replica])
         changes = replica.observe((), old, None).changes
         ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}

@@ -120,25 +120,6 @@ class DingTalkApp(Group):
         return value
 
 
-class Mail(Group):
-    """Mail
-
-    What crosses and what doesn't, for all pairs. Receipts are what Outlook may answer to messages that ask for them."""
-
-    junk: Literal["watch", "copy"] = setting(
-        "set it to watch, so that what is first seen in junk isn't copied, or to copy, so that it is copied to junk",
-        "watch",
-    )
-    categories: bool = setting(
-        "set it to true, so that categories cross where DingTalk has a tag of the same name, or to false", False
-    )
-    receipts: Literal["careful", "on_read", "never_sent"] = setting(
-        "set it to careful, so that no message is marked read, or trashed unread, that might answer with a receipt; to"
-        " on_read when only reading sends receipts; or to never_sent when you have made sure that no mailbox sends any",
-        "careful",
-    )
-
-
 TOGETHER = ", or leave out all four of TANDEM_TABLE_URL, TANDEM_QUEUE_URL, TANDEM_BLOB_URL and TANDEM_VAULT_URL"
 
 
@@ -171,6 +152,26 @@ class App(Group):
     @classmethod
     def _from_home(cls, value: Path) -> Path:
         return value.expanduser()
+
+
+class Mail(Group):
+    """Mail
+
+    What crosses beside messages, their folders, and whether they are read and flagged."""
+
+    junk: Literal["watch", "copy"] = setting(
+        "set it to copy to have what is first seen in junk copied to junk, or to watch, by which it isn't copied",
+        "watch",
+    )
+    categories: bool = setting(
+        "set it to true to have categories cross where DingTalk has a tag of the same name", False
+    )
+    receipts: Literal["careful", "on_read", "never_sent"] = setting(
+        "set it to never_sent once you have made sure that these Outlook mailboxes never send receipts, to on_read if"
+        " only reading sends them, or to careful: then a message that asks for one isn't marked read, and not trashed"
+        " unread",
+        "careful",
+    )
 
 
 class Times(Group):

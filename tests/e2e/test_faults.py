@@ -41,7 +41,6 @@ def running() -> Iterator[list[Sandbox]]:
             gc.collect()
 
 
-
 class Play:
     """Mail and changes on both sides of the one person."""
 
