@@ -88,8 +88,8 @@ class Oracle:
     def _names(self, rows: Rows) -> dict[str, str]:
         """Folders' keys by the names that people know."""
         names = {f.id: f.name for f in self._boxes["outlook"].folders()}
-        found = [row for key, row in rows.items() if key.startswith("f:outlook:") and not row["role"]]
-        return {row["twin"]: names[row["id"]] for row in found}
+        found = [row for key, row in rows.items() if key.startswith("f:=") and not row["role"]]
+        return {row["key"]: names[row["outlook"]["id"]] for row in found if row["outlook"]["id"] in names}
 
     def _shown(self, side: str, item: Stored, field: str) -> Any:
         return self.place(side, item) if field == "folder" else getattr(item, field)

@@ -15,12 +15,15 @@ from urllib.parse import quote
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.folders import Counted, walk
 from shared.dingtalk.mapping import stamp
-from shared.model.errors import NotFound, NotPermitted, Unavailable
+from shared.model.errors import NotFound, NotPermitted, OutcomeUnknown, Unavailable
 from shared.ports.replica import Permit
 from shared.ports.world import Executor
 
 Json = Any
 T = TypeVar("T")
+
+TOP = "0"
+"""Alimail: parentFolderId of the folders at the top."""
 
 PAGE = 100
 """Messages a page; the vendor takes no more."""
@@ -38,10 +41,11 @@ class Mailbox:
     """Raises what Alimail raises; a folder or message that isn't there is NotFound, a mailbox that isn't there
     NotPermitted: with it nothing can be said about any message."""
 
-    def __init__(self, alimail: Alimail, user: str, executor: Executor) -> None:
+    def __init__(self, alimail: Alimail, user: str, executor: Executor, parent_member: str = "folderId") -> None:
         self._alimail = alimail
         self._executor = executor
         self._path = f"/v2/users/{quote(user, safe='@')}"
+        self._parent = parent_member
 
     def tree(self) -> tuple[Counted, ...]:
         """All folders with their counters: one request for the top and one for each folder with children."""
@@ -60,6 +64,33 @@ class Mailbox:
                 return []
             raise NotPermitted("Alimail has no such mailbox", code=error.code) from error
         return list(answer.get("folders") or ())
+
+    def is_empty(self, folder: str) -> bool:
+        query = {"cursor": "", "size": "1", "isAscending": "false", "$select": "id"}
+        answer = self._alimail.get("what is in a folder", f"{self._folder(folder)}/messages", query)
+        return not answer.get("messages") and not self._folders(folder)
+
+    def _folder(self, id: str) -> str:
+        return f"{self._path}/mailFolders/{quote(id, safe='')}"
+
+    # ---- folders (Alimail: folders; the name of the parent's member is taken from the vendor's tool)
+    def create_folder(self, name: str, parent: str, permit: Permit) -> str:
+        body = {"displayName": name, **({self._parent: parent} if parent else {})}
+        answer = self._alimail.post("a new folder", f"{self._path}/mailFolders", body, permit)
+        id = (answer.get("folder") or {}).get("id")
+        if not id:
+            raise OutcomeUnknown("Alimail answered a new folder without its id", code="no_json")
+        return str(id)
+
+    def rename_folder(self, id: str, name: str, permit: Permit) -> None:
+        self._alimail.effect("PATCH", "a folder's new name", self._folder(id), {"displayName": name}, permit)
+
+    def move_folder(self, id: str, parent: str, permit: Permit) -> None:
+        body = {"destinationFolderId": parent or TOP}
+        self._alimail.post("a folder's move", f"{self._folder(id)}/move", body, permit)
+
+    def delete_folder(self, id: str, permit: Permit) -> None:
+        self._alimail.effect("DELETE", "a folder's removal", self._folder(id), None, permit)
 
     def pages(self, folder: str, select: str, window: Window | None = None) -> Iterator[list[Json]]:
         """Pages of a folder, newest first. The cursor is a position, so rows may come twice while mail arrives."""

@@ -10,7 +10,9 @@ from shared.model.words import Side
 @dataclass(frozen=True, slots=True)
 class Pair:
     """`id` is opaque and appears in logs; `name`, `outlook` and `dingtalk` (mail addresses) never do. `since`: epoch
-    seconds; an unlinked message received earlier is never copied. Aliases are further own addresses per side."""
+    seconds; an unlinked message received earlier is never copied. Aliases are further own addresses per side.
+    `language`: a tag (zh-CN, zh-TW, en) for what Tandem names in the mailboxes. `exclude_folders`: folders left alone,
+    with their twins and everything below, as "outlook/<id>" or "dingtalk/<id>"."""
 
     id: str
     name: str
@@ -21,6 +23,8 @@ class Pair:
     outlook_aliases: tuple[str, ...] = ()
     dingtalk_aliases: tuple[str, ...] = ()
     paused: bool = False
+    language: str = "zh-CN"
+    exclude_folders: tuple[str, ...] = ()
 
     def addresses(self, side: Side) -> frozenset[str]:
         own, aliases = (

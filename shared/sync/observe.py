@@ -20,10 +20,10 @@ SLOWEST = 3600.0
 """The longest pause between two reads of an item that is not found and that nobody said was removed."""
 
 
-def take(run: Run, side: Side, changes: Changes) -> None:
+def take(run: Run, side: Side, changes: Changes, began: float) -> None:
     """Remember what a stream showed. An id that one round shows both present and removed is read."""
     if changes.folders is not None:
-        run.folders.update(side, changes.folders, run.identity, run.session)
+        run.trees[side] = (changes.folders, began)
     run.listed[side].update({row.id: row for row in changes.rows})
     _take_removed(run, side, changes)
     if changes.complete:

@@ -23,12 +23,13 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.ports.state import Entity, Op, Table
 from shared.sync.brake import Brake
 from shared.sync.effects import carry_out
+from shared.sync.folder_round import reconcile_folders
 from shared.sync.lease import Leases
 from shared.sync.match import plan_create, plan_unlinked
 from shared.sync.observe import look, prefetch, take, touched
 from shared.sync.plan import plan_link
 from shared.sync.postpone import postpone
-from shared.sync.rows import HINT, after, cursor_row
+from shared.sync.rows import HINT, TREE, after, cursor_row
 from shared.sync.run import Run
 from shared.sync.settle import settle
 
@@ -42,6 +43,7 @@ class Reconcile:
         self._run, self._leases, self._table, self._partition = run, leases, table, partition
         self._cursors: dict[Side, dict[str, str]] = {side: {} for side in SIDES}
         self._brake = Brake()
+        self._tree_hinted = False
 
     def work(self, polled: Cursors) -> None:
         """Rounds until nothing new is known or the time is up. `polled`: DingTalk cursors whose news already stand as
@@ -65,7 +67,8 @@ class Reconcile:
         self._leases.clear_dirty()
         hints = self._hints()
         due = set(run.session.due(run.now()))
-        self._collect(hints, due)
+        self._collect(hints)
+        self._folders(due, deadline)
         links = touched(run, sorted(due))
         prefetch(run, links)
         plan_unlinked(run, sorted(due))
@@ -80,6 +83,14 @@ class Reconcile:
         run.session.commit()
         self._drop(hints)
         return due
+
+    def _folders(self, due: set[str], deadline: float) -> None:
+        """Folders first: a message's place is told by what they are. What they made due is part of this round."""
+        run = self._run
+        for side, ids in reconcile_folders(run, due, self._tree_hinted, deadline).items():
+            self._stream(side, ids, anew=True)
+        run.session.commit()
+        due |= set(run.session.due(run.now()))
 
     # ---- collecting
     def _hints(self) -> list[Entity]:
@@ -96,20 +107,22 @@ class Reconcile:
                     with suppress(Conflict):
                         self._table.transact(self._partition, [op])
 
-    def _collect(self, hints: list[Entity], due: set[str]) -> None:
+    def _collect(self, hints: list[Entity]) -> None:
         """Ids from both streams and hints. The ids that are sure to be read go with the streams in one request."""
-        run, whole = self._run, set[str]()
+        run, whole, self._tree_hinted = self._run, set[str](), False
         for hint in hints:
             side, _, id = hint.key[len(HINT) :].partition(":")
-            if id:
+            if id == TREE:
+                self._tree_hinted = True
+            elif id:
                 run.hinted[side].add(id)  # type: ignore[index]
             else:
                 whole.add(side)
         for side in SIDES:
             if side in whole or not run.folders.knows(side):
-                self._stream(side, None, due)
+                self._stream(side, None)
         if OUTLOOK not in whole and run.hinted[OUTLOOK]:
-            self._stream(OUTLOOK, self._folders_of_hints(), due)
+            self._stream(OUTLOOK, self._folders_of_hints())
             self._unknown_folders()
 
     def _folders_of_hints(self) -> list[str]:
@@ -129,19 +142,23 @@ class Reconcile:
         items = [run.peek(OUTLOOK, id) for id in sorted(run.hinted[OUTLOOK])]
         places = {item.folder for item in items if item is not None} - set(self._cursors[OUTLOOK])
         if any(run.folders.get(OUTLOOK, place) is None for place in places):
-            self._stream(OUTLOOK, None, set())
+            self._stream(OUTLOOK, None)
         elif places:
-            self._stream(OUTLOOK, sorted(p for p in places if p in set(run.folders.ids(OUTLOOK))), set())
+            self._stream(OUTLOOK, sorted(p for p in places if p in set(run.folders.ids(OUTLOOK))))
 
-    def _stream(self, side: Side, collections: list[str] | None, due: set[str]) -> None:
+    def _stream(self, side: Side, collections: list[str] | None, anew: bool = False) -> None:
+        """`anew`: whatever was seen of these folders before, everything in them is listed."""
         run = self._run
         known = run.folders.ids(side) if collections is None else collections
         run.session.prefetch(cursor_row(side, c) for c in known)
         cursors = {c: str(v["cursor"]) for c in known if (v := run.session.value(cursor_row(side, c)))}
-        ids = sorted(run.hinted[side]) if side == OUTLOOK else []
+        if anew:
+            cursors = dict.fromkeys(known, "")
+        ids = sorted(run.hinted[side]) if side == OUTLOOK and not anew else []
+        began = run.now()
         observed = run.replicas[side].observe(ids, cursors, collections)
         run.remember(side, observed.items)
-        take(run, side, observed.changes)
+        take(run, side, observed.changes, began)
         self._cursors[side].update(observed.changes.cursors or {})
 
     # ---- planning
@@ -243,6 +260,7 @@ class Reconcile:
         )
         if "folder" in changes and run.folders.id(step.side, str(changes["folder"])) is None:
             rest = {name: value for name, value in changes.items() if name != "folder"}
+            run.folders.need(step.side, str(changes["folder"]), run.session)
             postpone(run, intent, "folder", run.policy.waits)
             if not rest:
                 return

@@ -11,7 +11,9 @@
 | `i:<id>` | an open intent |
 | `t:<time>:<row>` | an intent, link or waiting item that is due then |
 | `h:<side>:<id>` | a hint, written without the lease; an empty id means the whole side |
-| `f:<side>:<id>` | a folder: its key, role and the hash of its path |
+| `f:=<key>` | a folder's link: both ids, the agreed names as hashes, what is under way |
+| `f:-<side>:<id>` | a folder that has no part in the pairing, and why |
+| `f:tree:<side>` | a hash of that side's tree; `f:facts`: what is known of the vendors' folders |
 | `c:<side>:<collection>` | a cursor |
 | `j:<time>:<n>` | the journal |
 """
@@ -29,6 +31,10 @@ Json = Mapping[str, Any]
 
 LEASE, DIRTY = "lease", "dirty"
 LINK, INTENT, DUE, HINT, FOLDER, JOURNAL = "l:", "i:", "t:", "h:", "f:", "j:"
+
+
+TREE = "/"
+"""In a hint's place of an id: the folder trees have to be walked."""
 
 
 def after(prefix: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.model.errors import LeaseLost, TandemError, Unavailable
 from shared.model.links import End, Intent, Link, Waiting
-from shared.model.mail import Item, Row
+from shared.model.mail import Folder, Item, Row
 from shared.model.pairs import Pair
 from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
@@ -24,7 +24,8 @@ class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
     `fresh`: a read this recent counts as made just before. `brake_*`: removals in 24 hours that are held.
-    `may_send_not_read`: trashing an unread message that asks for a receipt might send one, so it waits."""
+    `may_send_not_read`: trashing an unread message that asks for a receipt might send one, so it waits.
+    `delete_folders`: sides on which an emptied folder is deleted; elsewhere it stays, empty."""
 
     timeout: float = 30.0
     grace: float = 75.0
@@ -43,6 +44,7 @@ class Policy:
     brake_some: int = 100
     brake_share: float = 0.25
     may_send_not_read: bool = True
+    delete_folders: tuple[Side, ...] = SIDES
     preferences: Preferences = field(default_factory=Preferences)
 
     def settle(self, size: int = 0) -> float:
@@ -51,7 +53,8 @@ class Policy:
 
 
 class Run:
-    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `todo`: effects planned."""
+    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `trees`: folders as walked in
+    this round, and when the walk began; `todo`: effects planned."""
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Run:
         self.listed: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
         self.removed: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.hinted: dict[Side, set[str]] = {side: set() for side in SIDES}
+        self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
         self._reads: dict[tuple[Side, str], tuple[Item | None, float]] = {}
@@ -78,6 +82,7 @@ class Run:
             self.listed[side].clear()
             self.removed[side].clear()
             self.hinted[side].clear()
+        self.trees.clear()
         self.todo.clear()
         self._reads.clear()
 
@@ -182,11 +187,14 @@ class Run:
     def permit(self, intent: Intent) -> Callable[[], None]:
         """What must hold as the last thing before this intent's request leaves."""
 
+        return self.permit_until(intent.settle_after)
+
+    def permit_until(self, settle_after: float) -> Callable[[], None]:
         def check() -> None:
             now = self.now()
-            if self.session.lease.expiry < intent.settle_after:
+            if self.session.lease.expiry < settle_after:
                 raise LeaseLost("the lease does not outlive this request; nothing was sent")
-            if now > intent.settle_after - self.policy.settle() + SLACK:
+            if now > settle_after - self.policy.settle() + SLACK:
                 raise LeaseLost("the request waited too long for its turn; nothing was sent")
 
         return check

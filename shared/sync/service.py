@@ -21,7 +21,18 @@ from shared.sync.identity import Identity
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, FOLDER, LINK, after, cursor_row, due_row, hint_row, link_of_json, waiting_of_json
+from shared.sync.rows import (
+    DUE,
+    FOLDER,
+    LINK,
+    TREE,
+    after,
+    cursor_row,
+    due_row,
+    hint_row,
+    link_of_json,
+    waiting_of_json,
+)
 from shared.sync.run import Policy, Run
 from shared.sync.watch import differing
 
@@ -159,7 +170,7 @@ class Service:
 
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str]) -> None:
         name = partition(pair)
-        rows = {e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))}
+        rows = session.folder_rows()
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         identity = Identity(self._key, pair)
         run = Run(pair, replicas, session, FolderMap.load(rows), identity, self._policy, self._clock, self._executor)
@@ -190,7 +201,7 @@ class Service:
         ids = differing(self._table, name, DINGTALK, folders, changes, pair.since)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
         if folders.differs(DINGTALK, changes.folders or (), Identity(self._key, pair)):
-            ids.append("")
+            ids.append(TREE)
         if ids or cursors:
             self._hint(pair.id, DINGTALK, set(ids))
             self._enqueue(pair.id, "poll", cursors=cursors)

@@ -98,5 +98,5 @@ def pair_to_json(pair: Pair) -> dict[str, Any]:
 
 
 def pair_of_json(value: Mapping[str, Any]) -> Pair:
-    aliases = {name: tuple(value[name]) for name in ("outlook_aliases", "dingtalk_aliases")}
-    return Pair(**{**value, **aliases})
+    names = ("outlook_aliases", "dingtalk_aliases", "exclude_folders")
+    return Pair(**{**value, **{name: tuple(value.get(name, ())) for name in names}})
