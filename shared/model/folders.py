@@ -121,9 +121,12 @@ class MakeFolder:
 
 @dataclass(frozen=True, slots=True)
 class RenameFolder:
+    """`passing`: only to make room, so that the other side's name still has to cross."""
+
     key: str
     side: Side
     name: str
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,9 @@ class FolderEffects:
         self._send(link, "create", step.side, step.name, step.parent, self._source(link, step.side))
 
     def _rename(self, link: FolderLink, step: RenameFolder) -> None:
-        self._send(link, "rename", step.side, step.name, link.end(step.side).parent, self._source(link, step.side))
+        source = self._source(link, step.side)
+        source = ("", source[1]) if step.passing else source
+        self._send(link, "rename", step.side, step.name, link.end(step.side).parent, source)
 
     def _move(self, link: FolderLink, step: MoveFolder) -> None:
         folder = self._sight.trees[step.side].get(link.end(step.side).id)

@@ -44,16 +44,17 @@ def slot(side: Side, place: Place) -> Slot:
 # ---- names
 def _settle_names(wanted: Sequence[Wanted], held: Sequence[Held]) -> list[Wanted]:
     """A name that two want, or that something else holds for good: the younger gets a number, on both sides if its own
-    side can't hold it either, else only where it must."""
+    side can't hold it either, else only where it must. Two that a vendor has let stand beside each other may stay."""
     keys = {w.key for w in wanted}
-    taken = {slot(h.side, Place(h.parent, h.name)) for h in held if h.key not in keys}
-    now = {slot(h.side, Place(h.parent, h.name)): h.key for h in held if h.key}
+    taken = {slot(h.side, Place(h.parent, h.name)): True for h in held if h.key not in keys}
+    now = {slot(h.side, Place(h.parent, h.name)) for h in held}
     settled: list[Wanted] = []
     for w in wanted:
-        clash = [s for s in SIDES if slot(s, w.places[s]) in taken and w.here.get(s) != w.places[s]]
+        stays = {s: w.here.get(s) == w.places[s] for s in SIDES}
+        clash = [s for s in SIDES if (at := slot(s, w.places[s])) in taken and not (stays[s] and taken[at])]
         if clash:
-            w = _renumbered(w, clash, taken | now.keys())
-        taken |= {slot(s, w.places[s]) for s in SIDES}
+            w = _renumbered(w, clash, taken.keys() | now)
+        taken |= {slot(s, w.places[s]): stays[s] for s in SIDES}
         settled.append(w)
     return settled
 
@@ -166,4 +167,4 @@ class _Side:
             name = numbered(self._side, here.name, number)
             if all(self._is_free(Place(parent, name), key) for parent in (here.parent, want.parent)):
                 break
-        return self._do(key, Place(here.parent, name), RenameFolder(key, self._side, name))
+        return self._do(key, Place(here.parent, name), RenameFolder(key, self._side, name, passing=True))

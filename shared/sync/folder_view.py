@@ -11,14 +11,10 @@ from shared.model.folder_names import alike, is_archive
 from shared.model.folders import TOP, FolderEnd, FolderLink, FolderView, Held, Shown
 from shared.model.mail import Folder
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
-from shared.sync.folders import NEVER, PAIRED_ROLES, Aside
+from shared.sync.folders import NEVER, PAIRED_ROLES, Aside, is_adrift
 from shared.sync.run import Run
 
 Where = Literal["live", "trash", "junk", "system", "gone"]
-
-NOT_OURS: Mapping[Side, float] = {OUTLOOK: 450.0, DINGTALK: 150.0}
-"""What we put below a folder less than this long before it was first missed was not thrown away by anyone: the time
-between two walks of that side's tree, and how long a request and a listing may lag behind."""
 
 
 class Tree:
@@ -235,7 +231,7 @@ class FolderSight:
 
     def _view(self, link: FolderLink) -> FolderView:
         shown = {side: self.shown(link, side) for side in SIDES}
-        placed = any(shown[s].word == "out" and self._is_adrift(s, link.end(s)) for s in SIDES)
+        placed = any(shown[s].word == "out" and is_adrift(s, link.end(s), link.end(s).placed) for s in SIDES)
         return FolderView(link.key, link.age, link.role, shown[DINGTALK], shown[OUTLOOK], link.needed, placed)
 
     def shown(self, link: FolderLink, side: Side) -> Shown:
@@ -247,7 +243,7 @@ class FolderSight:
         if self._swept(side, end.id):
             return Shown("unknown")
         if end.out is not None:
-            if folder is not None and self._is_adrift(side, end):
+            if folder is not None and is_adrift(side, end, end.placed):
                 return Shown("live", folder.name, "", self.hash(folder) != end.name, adrift=True)
             return Shown("out" if end.dead else "unknown")
         if folder is None or self.is_hidden(side, end.id) or self.trees[side].where(end.id) != "live":
@@ -255,9 +251,6 @@ class FolderSight:
         parent = self.parent(side, folder)
         moved = bool(parent) and parent != end.parent
         return Shown("live", folder.name, parent, self.hash(folder) != end.name, moved)
-
-    def _is_adrift(self, side: Side, end: FolderEnd) -> bool:
-        return end.out is not None and end.placed > end.out - NOT_OURS[side]
 
     def held(self) -> list[Held]:
         found: list[Held] = []

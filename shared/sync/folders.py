@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from shared.model.folders import FolderEffect, FolderEnd, FolderLink
 from shared.model.mail import Folder
-from shared.model.words import SIDES, Role, Side, other
+from shared.model.words import DINGTALK, OUTLOOK, SIDES, Role, Side, other
 from shared.sync.identity import Identity
 from shared.sync.ledger import Session
 from shared.sync.rows import FOLDER
@@ -25,6 +25,16 @@ Aside = Literal["trash", "junk", "drafts", "system", "hidden"]
 """Where a folder without a part in the pairing stands. `hidden`: excluded by the person, or out of our reach."""
 
 LINKS, ASIDE, PRINT, FACTS = f"{FOLDER}=", f"{FOLDER}-", f"{FOLDER}tree:", f"{FOLDER}facts"
+
+
+NOT_THEIRS: Mapping[Side, float] = {OUTLOOK: 450.0, DINGTALK: 150.0}
+"""What we put below a folder less than this long before it was first missed was not thrown away by anyone: the time
+between two walks of that side's tree, and how long a request and a listing may lag behind."""
+
+
+def is_adrift(side: Side, end: FolderEnd, placed: float) -> bool:
+    """Did something that we put there at `placed` end in a folder that was deleted by then?"""
+    return end.out is not None and placed > end.out - NOT_THEIRS[side]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,11 @@ class FolderMap:
         end = link.end(side) if link else FolderEnd()
         usable = end.id and end.out is None and not self.is_hidden(side, end.id)
         return end.id if usable and link and not (link.effect and link.effect.what in ("create", "delete")) else None
+
+    def swallowed(self, side: Side, id: str, placed: float) -> bool:
+        """Is what we put into this folder at `placed` in the trash by nobody's act?"""
+        link = self.link_of(side, id)
+        return link is not None and link.end(side).trashed and is_adrift(side, link.end(side), placed)
 
     def is_hidden(self, side: Side, id: str) -> bool:
         return self._asides.get((side, id)) == "hidden"

@@ -98,6 +98,9 @@ def look(run: Run, link: Link, side: Side, force: bool = False) -> Observation:
     if item is None:
         return absent(run, link, side)
     state = run.state(side, item)
+    if state["folder"] == "trash" != link.base["folder"] and run.folders.swallowed(side, item.folder, end.placed):
+        run.session.put_link(replace(run.recheck(link), base={**link.base, "folder": "trash"}))
+        return Observation("edited", state)
     done = state == link.base
     if end.due is not None or end.missed is not None or end.said:
         run.session.put_link(link.with_end(side, found_again(end, None if done else end.due)))

@@ -176,6 +176,11 @@ class Reconcile:
             run.recheck(link, SIDES, run.now() + run.policy.retry)
             return
         link = run.session.link(key) or link
+        if any(self._is_excluded(link, side) for side in SIDES):
+            for side in SIDES:
+                link = link.with_end(side, replace(link.end(side), due=None))
+            run.session.put_link(replace(link, waits="excluded"))
+            return
         if "unknown" in {seen[side].word for side in SIDES}:
             for side in SIDES:
                 if seen[side].word not in ("kept", "unknown") and link.gone != side:
@@ -190,6 +195,13 @@ class Reconcile:
                 self._apply(step)
         except Unavailable:
             run.recheck(link, SIDES, run.now() + run.policy.retry)
+
+    def _is_excluded(self, link: Link, side: Side) -> bool:
+        """In an excluded folder nothing is written or removed, on neither side."""
+        run, item = self._run, self._run.peek(side, link.end(side).id)
+        folder = run.folders.links.get(str(link.base["folder"]))
+        id = item.folder if item is not None else folder.end(side).id if folder else ""
+        return run.folders.is_hidden(side, id)
 
     def _wait_for_twin(self, link: Link, side: Side) -> None:
         """This side changed and the other is not found: they are read again together, as seldom as the missing one."""

@@ -81,7 +81,8 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     """Our copy stands as `id`: close the intent and link the two in one commit."""
     side, now = intent.side, run.now()
     old = run.session.link(intent.key)
-    copy = End(id, seen=listed, due=None if listed else now + run.policy.echo, key=intent.key)
+    due = None if listed else now + run.policy.echo
+    copy = End(id, seen=listed, due=due, key=intent.key, placed=intent.settle_after or now)
     source = End(intent.source, due=now, key=intent.source_key)
     ends = {side: copy, other(side): source}
     link = Link(
@@ -147,6 +148,8 @@ def confirmed(run: Run, link: Link, intent: Intent, item: Item) -> Link:
     done = {name for name, value in want.items() if state[name] == value}
     base = {**link.base, **{name: want[name] for name in done}}
     unsure = (set(link.unsure) - done) | (want.keys() - done)
+    if "folder" in done:
+        link = link.with_end(intent.side, replace(link.end(intent.side), placed=intent.settle_after))
     return replace(link, base=base, unsure=tuple(sorted(unsure)))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.truth import StoredFolder
-from shared.model.words import Side, other
-from tests.support.scene import Scene
+from shared.model.words import SIDES, Side, other
+from tests.support.scene import ADDRESS, Scene, mail
 
 BOTH_WAYS = pytest.mark.parametrize("side", ["outlook", "dingtalk"])
 DELETES = pytest.mark.parametrize("how", ["empties", "under_trash", "refuses"])
@@ -62,12 +62,10 @@ class Folders(Scene):
         return trees[0]
 
     def arrive_in(self, side: Side, id: str, path: str) -> None:
-        from tests.support.scene import ADDRESS, mail
-
         self.box(side).deliver(mail(id, to=(ADDRESS[side],), at=self.world.now), self.at(side, path))
 
     def where(self, id: str) -> dict[str, list[str]]:
-        return {s: sorted(self.path(s, m.folder) for m in self.all(s, id)) for s in ("outlook", "dingtalk")}
+        return {s: sorted(self.path(s, m.folder) for m in self.all(s, id)) for s in SIDES}
 
     def stands(self, id: str, path: str) -> bool:
         return self.where(id) == {"outlook": [path], "dingtalk": [path]}
@@ -110,13 +108,13 @@ def test_a_renamed_folder_keeps_its_messages_and_moves_none(side: Side) -> None:
     scene = Folders()
     scene.arrive_in(side, "a", "Shipments")
     scene.run(OFTEN)
-    ids = {s: scene.one(s, "a").id for s in ("outlook", "dingtalk")}
+    ids = {s: scene.one(s, "a").id for s in SIDES}
     effects = scene.world.effects
     scene.rename(side, "Shipments", "Shipments 2026")
     scene.run(OFTEN)
     assert scene.both() == ["Shipments 2026", "报关"]
     assert scene.world.effects == effects + 1
-    assert {s: scene.one(s, "a").id for s in ids} == ids
+    assert {s: scene.one(s, "a").id for s in SIDES} == ids
     scene.read(side, "a")
     scene.run(OFTEN)
     assert scene.state(other(side), "a")[1] is True
@@ -233,8 +231,8 @@ def test_two_folders_that_swap_their_names_swap_them_on_the_other_side(side: Sid
 
 def test_the_same_folder_made_on_both_sides_is_one() -> None:
     scene = Folders()
-    for side in ("outlook", "dingtalk"):
-        scene.make(side, "Clients")  # type: ignore[arg-type]
+    for side in SIDES:
+        scene.make(side, "Clients")
     scene.run(OFTEN)
     assert scene.both() == ["Clients", *HOME]
 
