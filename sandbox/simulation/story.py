@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 from sandbox.dingtalk import Switches as DingTalkSwitches
 from sandbox.microsoft import Switches as MicrosoftSwitches
@@ -16,6 +17,7 @@ from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
 
 ACTIVE, SETTLE, ROUND = 900.0, 1500.0, 400.0
 """Seconds that people are at work; that everything under way may take to end; of one quiet round."""
+DELETES: tuple[Literal["under_trash", "refuses", "empties"], ...] = ("under_trash", "refuses", "empties")
 LEAST_ACTS, LEAST_FAULTS, LEAST_CRASHES = 40, 8, 1
 
 
@@ -43,7 +45,13 @@ class Story:
             self.world,
             microsoft=MicrosoftSwitches(list_lag=self._dice.choice((0.0, 15.0, 40.0)), glitch_404=0.005),
             dingtalk=DingTalkSwitches(
-                list_lag=self._dice.choice((0.0, 15.0, 40.0)), glitch_404=0.005, move_keeps_id=seed % 3 != 0
+                list_lag=self._dice.choice((0.0, 15.0, 40.0)),
+                glitch_404=0.005,
+                move_keeps_id=seed % 3 != 0,
+                folder_keeps_id=seed % 4 != 0,
+                folder_delete=DELETES[seed % 5 % 3],
+                system_takes_folders=seed % 7 != 0,
+                equal_names=seed % 6 == 0,
             ),
             skew=lambda: self._dice.uniform(-20, 20),
         )
@@ -51,6 +59,7 @@ class Story:
         self.stage.restart = lambda: self.world.rng.choice((0.5, 120.0, INVISIBLE))
         boxes = self.stage.mailboxes
         self.oracle = Oracle(boxes, lambda: self.world.now - EPOCH, self.stage.office.rows)
+        self.oracle.folders.flat = seed % 7 == 0
         self.people = People(self.world, self._dice, boxes, self.oracle, self.stage.push)
 
     def _fate(self, world: World, kind: Kind, name: str) -> Fate:

@@ -15,13 +15,14 @@ from urllib.parse import quote
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.folders import Counted, walk
 from shared.dingtalk.mapping import stamp
-from shared.model.errors import NotFound, NotPermitted, OutcomeUnknown, Unavailable
+from shared.model.errors import NotFound, NotPermitted, OutcomeUnknown, TandemError, Unavailable
 from shared.ports.replica import Permit
 from shared.ports.world import Executor
 
 Json = Any
 T = TypeVar("T")
 
+PARENT = "folderId"
 TOP = "0"
 """Alimail: parentFolderId of the folders at the top."""
 
@@ -41,11 +42,10 @@ class Mailbox:
     """Raises what Alimail raises; a folder or message that isn't there is NotFound, a mailbox that isn't there
     NotPermitted: with it nothing can be said about any message."""
 
-    def __init__(self, alimail: Alimail, user: str, executor: Executor, parent_member: str = "folderId") -> None:
+    def __init__(self, alimail: Alimail, user: str, executor: Executor) -> None:
         self._alimail = alimail
         self._executor = executor
         self._path = f"/v2/users/{quote(user, safe='@')}"
-        self._parent = parent_member
 
     def tree(self) -> tuple[Counted, ...]:
         """All folders with their counters: one request for the top and one for each folder with children."""
@@ -73,14 +73,21 @@ class Mailbox:
     def _folder(self, id: str) -> str:
         return f"{self._path}/mailFolders/{quote(id, safe='')}"
 
-    # ---- folders (Alimail: folders; the name of the parent's member is taken from the vendor's tool)
+    # ---- folders (Alimail: folders)
     def create_folder(self, name: str, parent: str, permit: Permit) -> str:
-        body = {"displayName": name, **({self._parent: parent} if parent else {})}
-        answer = self._alimail.post("a new folder", f"{self._path}/mailFolders", body, permit)
-        id = (answer.get("folder") or {}).get("id")
+        """Which name the parent's member has is not certain, and a wrong one is ignored: then it is moved there."""
+        what = "a new folder"
+        body = {"displayName": name, **({PARENT: parent} if parent else {})}
+        made = self._alimail.post(what, f"{self._path}/mailFolders", body, permit).get("folder") or {}
+        id = str(made.get("id") or "")
         if not id:
             raise OutcomeUnknown("Alimail answered a new folder without its id", code="no_json")
-        return str(id)
+        if parent and str(made.get("parentFolderId") or parent) != parent:
+            try:
+                self.move_folder(id, parent, permit)
+            except TandemError as error:
+                raise OutcomeUnknown("a new folder could not be moved to its place", code=error.code) from error
+        return id
 
     def rename_folder(self, id: str, name: str, permit: Permit) -> None:
         self._alimail.effect("PATCH", "a folder's new name", self._folder(id), {"displayName": name}, permit)

@@ -99,6 +99,7 @@ def look(run: Run, link: Link, side: Side, force: bool = False) -> Observation:
         return absent(run, link, side)
     state = run.state(side, item)
     if state["folder"] == "trash" != link.base["folder"] and run.folders.swallowed(side, item.folder, end.placed):
+        run.note(link, "overwritten", side, field="folder", value="trash")
         run.session.put_link(replace(run.recheck(link), base={**link.base, "folder": "trash"}))
         return Observation("edited", state)
     done = state == link.base

@@ -6,6 +6,7 @@ import os
 import threading
 from dataclasses import dataclass
 
+from shared.model.words import OUTLOOK, SIDES
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
 from shared.sync.run import Policy
 from shared.sync.service import Service
@@ -58,6 +59,7 @@ def _policy(settings: Settings) -> Policy:
         grace=settings.grace_seconds,
         hold=settings.twin_hold_seconds,
         lease=settings.lease_seconds,
+        delete_folders=SIDES if settings.alimail_deletes_folders else (OUTLOOK,),
     )
 
 

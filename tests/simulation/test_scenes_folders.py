@@ -25,6 +25,7 @@ class Folders(Scene):
         super().__init__()
         for name, value in switches.items():
             setattr_frozen(self.office.dingtalk, name, value)
+        self.restart_workers()
 
     def all_folders(self, side: Side) -> dict[str, StoredFolder]:
         return {f.id: f for f in self.box(side).folders()}
@@ -143,7 +144,10 @@ def test_a_deleted_folder_goes_on_the_other_side_once_its_messages_are_in_the_tr
     scene.run(OFTEN)
     scene.delete(side, "Shipments")
     scene.run(GONE)
-    assert scene.both() == ["报关"]
+    if (side, how) == ("outlook", "empties"):  # deleting could throw away what just came: the empty folder stays
+        assert (scene.tree("outlook"), scene.tree("dingtalk")) == (["报关"], HOME)
+    else:
+        assert scene.both() == ["报关"]
     assert all("trash" in path for paths in scene.where("a").values() for path in paths)
     assert all(len(paths) == 1 for paths in scene.where("a").values())
     with scene.no_writes():
@@ -268,7 +272,7 @@ def test_a_new_folder_with_the_name_that_another_just_took_gets_a_number() -> No
 
 
 def test_dingtalks_archive_is_made_when_outlook_first_archives() -> None:
-    scene = Folders()
+    scene = Folders(folder_delete="under_trash")
     scene.linked("outlook", "a")
     assert "归档" not in scene.tree("dingtalk")
     scene.box("outlook").move(scene.one("outlook", "a").id, scene.box("outlook").role("archive"))
