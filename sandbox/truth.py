@@ -104,3 +104,7 @@ class Mailbox(Protocol):
     def delete_folder(self, id: str) -> None:
         """As the vendor's own programs do it: softly, with everything in it."""
         ...
+
+    def folder_now(self, id: str) -> str:
+        """The id that this folder has by now."""
+        ...

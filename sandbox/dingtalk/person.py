@@ -89,6 +89,11 @@ class AliMailbox:
         with self._world.lock:
             return self.store.move_folder(self.store.folders[id], parent or TOP).id
 
+    def folder_now(self, id: str) -> str:
+        while id in self.store.moved_folders:
+            id = self.store.moved_folders[id]
+        return id
+
     def delete_folder(self, id: str) -> None:
         """A person empties first what can't be deleted full."""
         with self._world.lock:

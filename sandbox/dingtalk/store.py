@@ -44,6 +44,7 @@ class Store:
         self.aliases = tuple(aliases)
         self.folders: dict[str, Folder] = {id: Folder(id, NAMES[language][id], uidvalidity=int(id)) for id in ROLES}
         self.items: dict[str, Message] = {}
+        self.moved_folders: dict[str, str] = {}
         self.quota: int | None = None
         self._shown: dict[str, Message] = {}
         self._searched: dict[str, Message] = {}
@@ -211,6 +212,7 @@ class Store:
         for child in self.children(folder.id):
             self._place(child, moved.id, child.name)
         del self.folders[folder.id]
+        self.moved_folders[folder.id] = moved.id
         return moved
 
     def delete_folder(self, folder: Folder) -> None:

@@ -40,7 +40,7 @@ class FolderOracle:
     ) -> None:
         self._boxes, self._now, self._rows, self._fail = boxes, now, rows, fail
         self._keys: dict[str, str] | None = None
-        self._alias: dict[str, str] = {}
+        self._shown_before: dict[str, set[str]] = {}
         self.edits: list[FolderEdit] = []
         self.made: dict[str, str] = {}
         self._may_go: set[str] = set()
@@ -62,10 +62,8 @@ class FolderOracle:
 
     def now_called(self, name: str) -> str:
         """A folder that had no link then may have one now, and other ids."""
-        while name in self._alias:
-            name = self._alias[name]
         side, _, id = name.partition("/")
-        return self.key(side, id) if id else name
+        return self.key(side, self._boxes[side].folder_now(id)) if side in SIDES else name
 
     def place(self, side: str, folder: str) -> str:
         """Role, "trash" for what lies below it, else the folder's name here."""
@@ -97,20 +95,17 @@ class FolderOracle:
         self._tell(f"{side} makes {name} ({id[-6:]}) in {parent and parent[-6:]}")
 
     def edited(self, side: str, id: str, field: str, value: str) -> None:
-        """`value`: a name, or the parent's name here ("top")."""
+        """`value`: a name, or the parent's name here ("top"). An edit back to what stood there before is no change to
+        those who did not see what was between."""
         key = self.key(side, id)
+        before = self._shown_before.setdefault(f"{side} {key} {field}", set())
+        back, was = bool({value, canon(value)} & before), self._shown(side, id, field)
+        before |= {was, value, canon(value)}
         for edit in self.edits:
             if self.now_called(edit.folder) == key and edit.field == field:
                 edit.superseded = True
-        self.edits.append(FolderEdit(side, key, field, value, self._now()))
+        self.edits.append(FolderEdit(side, key, field, value, self._now(), superseded=back))
         self._tell(f"{side} {field} of {id[-6:]} {key[-8:]}: {value}")
-
-    def moved(self, side: str, old: str, new: str) -> None:
-        """A vendor may give a moved folder another id."""
-        if old != new:
-            self._alias[f"{side}/{old}"] = f"{side}/{new}"
-            if f"{side}/{old}" in self.made:
-                self.made[f"{side}/{new}"] = self.made.pop(f"{side}/{old}")
 
     def deleted(self, side: str, subtree: list[str]) -> None:
         """Told before it happens: these folders and their twins may go."""
@@ -166,7 +161,8 @@ class FolderOracle:
         live = {side: {f.id for f in self.live(side)} for side in SIDES}
         for name in self.made:
             now = self.now_called(name)
-            if {name, now} & self._may_go:
+            side, _, id = name.partition("/")
+            if {name, now, f"{side}/{self._boxes[side].folder_now(id)}"} & self._may_go:
                 continue
             row = links.get(now)
             missing = [s for s in SIDES if row is None or row[s]["id"] not in live[s]]
@@ -200,7 +196,7 @@ VENDORS = ("Outbox", "Sync Issues", "Conversation History", "Scheduled")
 
 def canon(name: str) -> str:
     """A name without what a side changes of it, and without the number of a clash."""
-    name = name.replace("/", "／").casefold()
+    name = re.sub(r"[\x00-\x1f]", " ", name.replace("/", "／")).strip().casefold()
     while (short := re.sub(r" \(\d+\)$", "", name)) != name:
         name = short
     return name

@@ -72,22 +72,10 @@ class FolderPeople:
             self._put(side, folder, parent)
             self._done(f"{side} moves {folder.name!r}")
 
-    def _put(self, side: str, folder: StoredFolder, parent: str | None) -> str:
+    def _put(self, side: str, folder: StoredFolder, parent: str | None) -> None:
         folders, box = self._oracle.folders, self._boxes[side]
         folders.edited(side, folder.id, "parent", folders.place(side, parent) if parent else "top")
-        before = {f.id: (f.name, f.parent) for f in box.folders()}
-        id = box.move_folder(folder.id, parent)
-        self._follow(side, before, folder.id, id)
-        return id
-
-    def _follow(self, side: str, before: dict[str, tuple[str, str | None]], old: str, new: str) -> None:
-        """The ids of a moved folder and of all below it."""
-        self._oracle.folders.moved(side, old, new)
-        if old != new:
-            now = {f.name: f.id for f in self._boxes[side].folders() if f.parent == new}
-            for id, (name, parent) in before.items():
-                if parent == old and name in now:
-                    self._follow(side, before, id, now[name])
+        box.move_folder(folder.id, parent)
 
     def _subtree(self, side: str, id: str) -> list[str]:
         below = sorted(f.id for f in self._boxes[side].folders() if f.parent == id)
@@ -104,11 +92,7 @@ class FolderPeople:
         self._oracle.folders.deleted(side, subtree)
         for item in items:
             self._oracle.edited(side, item, "folder", "trash")
-        before = {f.id: (f.name, f.parent) for f in box.folders()}
         box.delete_folder(folder.id)
-        trash = [f for f in box.folders() if f.parent == box.role("trash") and f.name.startswith(folder.name)]
-        new = next((f.id for f in trash if f.id not in before), folder.id)
-        self._follow(side, before, folder.id, new)
         self._done(f"{side} deletes {folder.name!r} with {len(items)}")
 
     def _restore(self, side: str) -> None:
@@ -121,10 +105,8 @@ class FolderPeople:
         if not self._is_free(side, folder.name, parent) or any(self._oracle.is_ambiguous(item) for item in items):
             return
         self._oracle.folders.restored(side, folder.id)
-        before = {f.id: (f.name, f.parent) for f in box.folders()}
         places = {item.id: item.folder for item in items}
-        id = box.move_folder(folder.id, parent)
-        self._follow(side, before, folder.id, id)
+        box.move_folder(folder.id, parent)
         for item in items:
             name = self._oracle.folders.now_called(f"{side}/{places[item.id]}")
             self._oracle.edited(side, item, "folder", name)

@@ -89,7 +89,9 @@ def _plan_looks(run: Run, steps: list[FolderStep]) -> None:
     blocked = {step.key for step in steps} - dropping
     for link in list(run.folders.links.values()):
         if link.effect is None and link.key not in dropping:
-            run.folders.put(replace(link, due=_next_look(run, link, link.key in blocked)), run.session)
+            fresh = replace(link, due=_next_look(run, link, link.key in blocked), empty=None)
+            fresh = fresh if link.key in blocked else replace(fresh, waits="", tries=0)
+            run.folders.put(fresh, run.session)
 
 
 def _next_look(run: Run, link: FolderLink, blocked: bool) -> float | None:
