@@ -59,7 +59,7 @@ class Story:
         self.stage.restart = lambda: self.world.rng.choice((0.5, 120.0, INVISIBLE))
         boxes = self.stage.mailboxes
         self.oracle = Oracle(boxes, lambda: self.world.now - EPOCH, self.stage.office.rows)
-        self.oracle.folders.flat = seed % 7 == 0
+        self.oracle.folders.flat, self.oracle.folders.keeps_id = seed % 7 == 0, seed % 4 != 0
         self.people = People(self.world, self._dice, boxes, self.oracle, self.stage.push)
 
     def _fate(self, world: World, kind: Kind, name: str) -> Fate:

@@ -165,6 +165,13 @@ class AgreeFolder:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitFolder:
+    """It is not where it should be, and something else has to be done first."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class LostPlace:
     """A name or place on `side` that gives way; it goes into the journal."""
 
@@ -174,4 +181,14 @@ class LostPlace:
     value: str
 
 
-FolderStep = MakeFolder | RenameFolder | MoveFolder | DropFolder | ForgetFolder | CloseFolder | AgreeFolder | LostPlace
+FolderStep = (
+    MakeFolder
+    | RenameFolder
+    | MoveFolder
+    | DropFolder
+    | ForgetFolder
+    | CloseFolder
+    | AgreeFolder
+    | WaitFolder
+    | LostPlace
+)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from shared.model.errors import LeaseLost, NotFound, OutcomeUnknown, StoreUnavailable, TandemError, Throttled
+from shared.model.folder_names import fold
 from shared.model.folders import (
     TOP,
     AgreeFolder,
@@ -25,6 +26,7 @@ from shared.model.folders import (
     MakeFolder,
     MoveFolder,
     RenameFolder,
+    WaitFolder,
 )
 from shared.model.mail import Folder
 from shared.model.words import DINGTALK, OUTLOOK, Side, other
@@ -43,6 +45,7 @@ class FolderEffects:
     def __init__(self, run: Run, sight: FolderSight) -> None:
         self._run, self._sight, self._map = run, sight, run.folders
         self.written: set[Side] = set()
+        self._changed: set[tuple[Side, str]] = set()
 
     def _put(self, link: FolderLink) -> FolderLink:
         return self._map.put(link, self._run.session)
@@ -189,6 +192,9 @@ class FolderEffects:
         value = self._sight.hash_name(step.value) if step.field == "name" else step.value
         self._note(link, "overwritten", step.side, field=f"folder {step.field}", value=value)
 
+    def _wait(self, link: FolderLink, step: WaitFolder) -> None:
+        """Looked at again by the round."""
+
     def _forget(self, link: FolderLink, step: ForgetFolder) -> None:
         self._note(link, "made again", step.side)
         self._put(replace(link, empty=None, due=self._run.now(), waits="").with_end(step.side, FolderEnd()))
@@ -203,7 +209,9 @@ class FolderEffects:
     def _rename(self, link: FolderLink, step: RenameFolder) -> None:
         source = self._source(link, step.side)
         source = ("", source[1]) if step.passing else source
-        self._send(link, "rename", step.side, step.name, link.end(step.side).parent, source)
+        folder = self._sight.trees[step.side].get(link.end(step.side).id)
+        parent = self._sight.parent(step.side, folder) if folder else ""
+        self._send(link, "rename", step.side, step.name, parent, source)
 
     def _move(self, link: FolderLink, step: MoveFolder) -> None:
         folder = self._sight.trees[step.side].get(link.end(step.side).id)
@@ -233,10 +241,10 @@ class FolderEffects:
         link = self._map.links.get(link.key, link) if link.effect is None else link
         if link.effect is not None and link.effect.what != "delete":
             return
-        if link.tries and link.due is not None and link.due > run.now():
+        if link.waits and link.due is not None and link.due > run.now():
             return
         above = self._id(side, parent)
-        if above is None and what in ("create", "move"):
+        if what != "delete" and (above is None or not self._is_free(link, what, side, name, above)):
             self._put(replace(link, due=run.now() + run.policy.retry))
             return
         hashed = self._sight.hash_name(name) if what in ("create", "rename") else name
@@ -257,9 +265,21 @@ class FolderEffects:
             raise
         except TandemError as exc:
             self._refused(link, exc)
+            if isinstance(exc, Throttled):
+                raise
             return
+        self._changed.add((side, end.id))
         if made:
             self._put(link.with_end(side, replace(end, id=made)))
+
+    def _is_free(self, link: FolderLink, what: str, side: Side, name: str, above: str) -> bool:
+        """Nobody stands there by this name: a step before this one, which was to make room, may not have been done."""
+        tree, own = self._sight.trees[side], link.end(side).id
+        folder = tree.get(own)
+        if what == "move" and folder is not None:
+            name = folder.name
+        below = (f for f in tree.below(above) if f.id != own and (side, f.id) not in self._changed)
+        return all(fold(side, f.name) != fold(side, name) for f in below)
 
     def _request(self, effect: FolderEffect, id: str, name: str, parent: str) -> str:
         replica, permit = self._run.replicas[effect.side], self._run.permit_until(effect.settle_after)
@@ -322,6 +342,7 @@ SETTLERS: dict[str, Callable[[FolderEffects, FolderLink, FolderEffect], None]] =
 
 STEPS: dict[type, Callable[..., None]] = {
     AgreeFolder: FolderEffects._agree,
+    WaitFolder: FolderEffects._wait,
     LostPlace: FolderEffects._lost,
     ForgetFolder: FolderEffects._forget,
     CloseFolder: FolderEffects._close,

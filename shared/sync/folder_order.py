@@ -44,7 +44,7 @@ def slot(side: Side, place: Place) -> Slot:
 # ---- names
 def _settle_names(wanted: Sequence[Wanted], held: Sequence[Held]) -> list[Wanted]:
     """A name that two want, or that something else holds for good: the younger gets a number, on both sides if its own
-    side can't hold it either, else only where it must. Two that a vendor has let stand beside each other may stay."""
+    side can't hold it either, else only where it must. What stands beside something that is not ours to judge stays."""
     keys = {w.key for w in wanted}
     taken = {slot(h.side, Place(h.parent, h.name)): True for h in held if h.key not in keys}
     now = {slot(h.side, Place(h.parent, h.name)) for h in held}
@@ -54,7 +54,7 @@ def _settle_names(wanted: Sequence[Wanted], held: Sequence[Held]) -> list[Wanted
         clash = [s for s in SIDES if (at := slot(s, w.places[s])) in taken and not (stays[s] and taken[at])]
         if clash:
             w = _renumbered(w, clash, taken.keys() | now)
-        taken |= {slot(s, w.places[s]): stays[s] for s in SIDES}
+        taken |= {slot(s, w.places[s]): False for s in SIDES}
         settled.append(w)
     return settled
 
@@ -147,8 +147,9 @@ class _Side:
         """A swap: who holds a wanted name and wants to leave it gets a passing one. DingTalk's archive is ours to
         place: in the way of a move, it goes back to the top."""
         for key in todo:
-            want = self._want(key)
-            here = self._here.get(key)
+            want, here = self._want(key), self._here.get(key)
+            if want.parent != TOP and want.parent not in self._parents:
+                continue
             if here and self._side == DINGTALK and self._is_below("archive", key) and self._is_below(want.parent, key):
                 self._parents["archive"] = TOP
                 self._steps.append(MoveFolder("archive", self._side, TOP))

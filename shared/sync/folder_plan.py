@@ -24,6 +24,7 @@ from shared.model.folders import (
     LostPlace,
     MakeFolder,
     Shown,
+    WaitFolder,
 )
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folder_order import Place, Wanted, order, slot
@@ -63,7 +64,11 @@ def plan_folders(
     wanted = [_wanted(t, flat) for t in targets.values() if t.names and t.view.key not in leaving]
     moves = order(wanted, held)
     busy = {step.key for step in moves}
-    steps += [AgreeFolder(w.key) for w in wanted if w.key not in busy and _is_news(targets[w.key].view)]
+    for w in wanted:
+        if w.key not in busy and any(w.here.get(side) != w.places[side] for side in SIDES):
+            steps.append(WaitFolder(w.key))
+        elif w.key not in busy and _is_news(targets[w.key].view):
+            steps.append(AgreeFolder(w.key))
     return steps + moves + _archive(targets, held, archive)
 
 
