@@ -123,6 +123,7 @@ class FolderOracle:
     # ---- at the end
     def check(self, rows: Rows, windows: list[tuple[str, float, float]]) -> None:
         links = {row["key"]: row for key, row in rows.items() if key.startswith("f:=")}
+        self._may_go |= {self.now_called(name) for name in self._may_go}
         stays = {key for key, row in links.items() if row["waits"] == "stays"}
         self._check_trees(links, stays)
         self._check_made(links)

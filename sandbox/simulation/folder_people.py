@@ -105,9 +105,7 @@ class FolderPeople:
         if not self._is_free(side, folder.name, parent) or any(self._oracle.is_ambiguous(item) for item in items):
             return
         self._oracle.folders.restored(side, folder.id)
-        places = {item.id: item.folder for item in items}
-        box.move_folder(folder.id, parent)
         for item in items:
-            name = self._oracle.folders.now_called(f"{side}/{places[item.id]}")
-            self._oracle.edited(side, item, "folder", name)
+            self._oracle.edited(side, item, "folder", self._oracle.folders.key(side, item.folder))
+        box.move_folder(folder.id, parent)
         self._done(f"{side} restores {folder.name!r}")

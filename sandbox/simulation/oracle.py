@@ -65,7 +65,8 @@ class Oracle:
         if group.twins and self.place(side, item) == "trash":
             return
         for edit in group.edits:
-            if edit.field == field and (edit.side == side or edit.value == old):
+            seen = self.folders.now_called(edit.value) if field == edit.field == "folder" else edit.value
+            if edit.field == field and (edit.side == side or seen == old):
                 edit.superseded = True
         group.edits.append(Edit(side, field, value, self._now(), superseded=self._is_no_change(item, field, value)))
         group.trashed += value == "trash"

@@ -8,7 +8,7 @@ from itertools import count
 
 from shared.model.folder_names import RULES, fold, numbered
 from shared.model.folders import TOP, FolderStep, Held, MakeFolder, MoveFolder, RenameFolder
-from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
+from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 
 Slot = tuple[Side, str, str]
 """A side, a parent's key and a folded name: one folder at most stands there."""
@@ -163,6 +163,10 @@ class _Side:
         return False
 
     def _step_aside(self, key: str) -> bool:
+        """Not while the name that goes away here has still to cross: it would be lost."""
+        w, twin = self._wanted[key], other(self._side)
+        if twin in w.here and w.here[twin].name != w.places[twin].name:
+            return False
         here, want = self._here[key], self._want(key)
         for number in count(2):
             name = numbered(self._side, here.name, number)

@@ -217,7 +217,18 @@ class Reconcile:
             changed = seen[other(side)].word not in ("kept", "unknown") or bool(link.waits)
             if seen[side].word == "unknown" and changed and link.gone != other(side):
                 seen[side] = look(run, run.session.link(key) or link, side, force=True)
+        if all(seen[side].word in ("edited", "trashed") for side in SIDES):
+            self._read_anew(link, seen)
         return seen
+
+    def _read_anew(self, link: Link, seen: dict[Side, Observation]) -> None:
+        """Both changed: a read from long before the other would make two acts one after the other look like one."""
+        run = self._run
+        at = {side: run.read_at(side, link.end(side).id) for side in SIDES}
+        older, newer = sorted(SIDES, key=lambda side: at[side])
+        if 0.0 < at[older] < at[newer] - run.policy.apart:
+            run.forget(older, link.end(older).id)
+            seen[older] = look(run, run.session.link(link.key) or link, older, force=True)
 
     def _apply(self, step: Step) -> None:
         """May raise Unavailable."""

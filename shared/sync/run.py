@@ -23,7 +23,7 @@ from shared.sync.ledger import Entry, Session
 class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
-    `fresh`: a read this recent counts as made just before. `brake_*`: removals in 24 hours that are held.
+    `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as made just before. `brake_*`: removals in 24 hours that are held.
     `may_send_not_read`: trashing an unread message that asks for a receipt might send one, so it waits.
     `delete_folders`: sides on which an emptied folder is deleted; elsewhere it stays, empty."""
 
@@ -32,6 +32,7 @@ class Policy:
     hold: float = 120.0
     reread: float = 60.0
     fresh: float = 2.0
+    apart: float = 10.0
     echo: float = 300.0
     unborn: float = 600.0
     retry: float = 30.0
@@ -122,6 +123,10 @@ class Run:
     def peek(self, side: Side, id: str) -> Item | None:
         """The item if this round has read it."""
         return self._reads.get((side, id), (None, 0.0))[0]
+
+    def read_at(self, side: Side, id: str) -> float:
+        """When this round read it, in monotonic time; 0.0 if it has not."""
+        return self._reads.get((side, id), (None, 0.0))[1]
 
     # ---- what items mean
     def state(self, side: Side, item: Item | Row) -> State:
