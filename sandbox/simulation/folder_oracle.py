@@ -20,9 +20,10 @@ BLIND = 25.0
 
 @dataclass(slots=True)
 class FolderEdit:
-    """`folder`: the link's key, or side/id while it has none."""
+    """`id`: the vendor's; `folder`: the link's key, or side/id while it has none."""
 
     side: str
+    id: str
     folder: str
     field: str
     value: str
@@ -104,7 +105,7 @@ class FolderOracle:
         for edit in self.edits:
             if self.now_called(edit.folder) == key and edit.field == field:
                 edit.superseded = True
-        self.edits.append(FolderEdit(side, key, field, value, self._now(), superseded=back))
+        self.edits.append(FolderEdit(side, id, key, field, value, self._now(), superseded=back))
         self._tell(f"{side} {field} of {id[-6:]} {key[-8:]}: {value}")
 
     def deleted(self, side: str, subtree: list[str]) -> None:
@@ -176,7 +177,7 @@ class FolderOracle:
             gone = edit.superseded or {key, edit.folder, self.now_called(edit.value), edit.value} & self._may_go
             if gone or key not in links or _journaled(rows, key, edit.field):
                 continue
-            if not self.keeps_id and self._is_moved_and_renamed(edit.folder):
+            if not self.keeps_id and self._is_moved_and_renamed(edit):
                 continue
             if any(start - BLIND <= edit.at <= end for _, start, end in windows):
                 continue
@@ -185,9 +186,11 @@ class FolderOracle:
             if any(value != wanted for value in shown.values()) and not (self.flat and edit.field == "parent"):
                 self._fail("folder edit lost", f"{edit} {shown}; {self._story()}")
 
-    def _is_moved_and_renamed(self, folder: str) -> bool:
+    def _is_moved_and_renamed(self, edit: FolderEdit) -> bool:
         """Under another id and another name an empty folder can't be known again: it is deleted and made again."""
-        return len({edit.field for edit in self.edits if edit.side == "dingtalk" and edit.folder == folder}) > 1
+        now = self._boxes["dingtalk"].folder_now
+        mine = [e for e in self.edits if e.side == edit.side == "dingtalk" and now(e.id) == now(edit.id)]
+        return len({e.field for e in mine}) > 1
 
     def _shown(self, side: str, id: str, field: str) -> str:
         line = self.line(side, id)

@@ -9,6 +9,7 @@ from shared.model.words import Role, Side
 
 TOP = "top"
 """The key of what stands above all folders."""
+OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class FolderEnd:
 @dataclass(frozen=True, slots=True)
 class FolderEffect:
     """An effect under way, committed with the link before its request leaves. `name` (HMAC) and `parent`: what it
-    wants; `source`: (name, parent) of the other side that it carries over. `missed`: first look that didn't find it."""
+    wants; `source`: (name, parent) of the other side that it carries over, OWN where that has still to follow.
+    `missed`: first look that didn't find it."""
 
     what: Literal["create", "rename", "move", "delete"]
     side: Side
@@ -121,19 +123,24 @@ class MakeFolder:
 
 @dataclass(frozen=True, slots=True)
 class RenameFolder:
-    """`passing`: only to make room, so that the other side's name still has to cross."""
+    """`passing`: only to make room, so that the other side's name still has to cross. `own`: the name that this side
+    gave has to change and still has to cross."""
 
     key: str
     side: Side
     name: str
     passing: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MoveFolder:
+    """`own`: the other side has still to follow to the same place."""
+
     key: str
     side: Side
     parent: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

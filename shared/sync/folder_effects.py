@@ -13,6 +13,7 @@ from dataclasses import replace
 from shared.model.errors import LeaseLost, NotFound, OutcomeUnknown, StoreUnavailable, TandemError, Throttled
 from shared.model.folder_names import fold
 from shared.model.folders import (
+    OWN,
     TOP,
     AgreeFolder,
     CloseFolder,
@@ -100,9 +101,9 @@ class FolderEffects:
         """Both sides agree on what this effect carried across."""
         name, parent = name and not link.role, parent and not link.role
         twin, end = link.end(other(effect.side)), link.end(effect.side)
-        if name:
+        if name and effect.source[0] != OWN:
             end, twin = replace(end, name=effect.name), replace(twin, name=effect.source[0])
-        if parent:
+        if parent and effect.source[1] != OWN:
             end, twin = replace(end, parent=effect.parent), replace(twin, parent=effect.source[1])
         return link.with_end(effect.side, end).with_end(other(effect.side), twin)
 
@@ -208,7 +209,7 @@ class FolderEffects:
 
     def _rename(self, link: FolderLink, step: RenameFolder) -> None:
         source = self._source(link, step.side)
-        source = ("", source[1]) if step.passing else source
+        source = ("" if step.passing else OWN if step.own else source[0], source[1])
         folder = self._sight.trees[step.side].get(link.end(step.side).id)
         parent = self._sight.parent(step.side, folder) if folder else ""
         self._send(link, "rename", step.side, step.name, parent, source)
@@ -216,7 +217,8 @@ class FolderEffects:
     def _move(self, link: FolderLink, step: MoveFolder) -> None:
         folder = self._sight.trees[step.side].get(link.end(step.side).id)
         name = self._sight.hash(folder) if folder else ""
-        self._send(link, "move", step.side, name, step.parent, self._source(link, step.side))
+        source = self._source(link, step.side)
+        self._send(link, "move", step.side, name, step.parent, (source[0], OWN) if step.own else source)
 
     def _source(self, link: FolderLink, side: Side) -> tuple[str, str]:
         """What the other side shows now; its base where it shows nothing."""

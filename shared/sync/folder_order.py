@@ -115,13 +115,18 @@ class _Side:
         if here.parent != want.parent and not self._is_below(want.parent, key):
             moved = Place(want.parent, here.name)
             if self._is_free(moved, key):
-                return self._do(key, moved, MoveFolder(key, self._side, want.parent))
+                return self._do(key, moved, MoveFolder(key, self._side, want.parent, self._is_own(key, "parent")))
         renamed = Place(here.parent, want.name)
         return (
             here.name != want.name
             and self._is_free(renamed, key)
-            and self._do(key, renamed, RenameFolder(key, self._side, want.name))
+            and self._do(key, renamed, RenameFolder(key, self._side, want.name, own=self._is_own(key, "name")))
         )
+
+    def _is_own(self, key: str, field: str) -> bool:
+        """Has the other side still to follow?"""
+        w, twin = self._wanted[key], other(self._side)
+        return twin in w.here and bool(getattr(w.here[twin], field) != getattr(w.places[twin], field))
 
     def _is_free(self, place: Place, key: str) -> bool:
         return not place.parent or self._holders.get(slot(self._side, place), key) == key
@@ -164,8 +169,7 @@ class _Side:
 
     def _step_aside(self, key: str) -> bool:
         """Not while the name that goes away here has still to cross: it would be lost."""
-        w, twin = self._wanted[key], other(self._side)
-        if twin in w.here and w.here[twin].name != w.places[twin].name:
+        if self._is_own(key, "name"):
             return False
         here, want = self._here[key], self._want(key)
         for number in count(2):

@@ -23,7 +23,8 @@ from shared.sync.ledger import Entry, Session
 class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
-    `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as made just before. `brake_*`: removals in 24 hours that are held.
+    `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as
+    made just before. `brake_*`: removals in 24 hours that are held.
     `may_send_not_read`: trashing an unread message that asks for a receipt might send one, so it waits.
     `delete_folders`: sides on which an emptied folder is deleted; elsewhere it stays, empty."""
 
