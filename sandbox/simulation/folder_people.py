@@ -106,6 +106,6 @@ class FolderPeople:
             return
         self._oracle.folders.restored(side, folder.id)
         for item in items:
-            self._oracle.edited(side, item, "folder", self._oracle.folders.key(side, item.folder))
+            self._oracle.edited(side, item, "folder", f"{side}/{item.folder}")
         box.move_folder(folder.id, parent)
         self._done(f"{side} restores {folder.name!r}")

@@ -90,7 +90,8 @@ class People:
             self._edit(side, item, "folder", name, lambda: box.move(item.id, places[name]))
 
     def _places(self, side: str) -> dict[str, str]:
-        folders = {self._oracle.folders.key(side, f.id): f.id for f in self._oracle.folders.live(side)}
+        """By the name that the oracle knows a folder by for ever."""
+        folders = {f"{side}/{f.id}": f.id for f in self._oracle.folders.live(side)}
         return {**folders, "inbox": self._boxes[side].role("inbox")}
 
     def _edit(self, side: str, item: Stored, field: str, value: Any, act: Callable[[], Any]) -> None:

@@ -172,12 +172,17 @@ class FolderSight:
         tree, links = self.trees[DINGTALK], self._map.links.values()
         lost = [k for k in links if k.dingtalk.id and not k.role and tree.get(k.dingtalk.id) is None and not k.effect]
         named = [link for link in lost if link.dingtalk.name == self.hash(folder)]
-        if len(named) == 1 or not lost:
+        if not lost or (len(named) == 1 and self._is_only_one(folder)):
             return named[0] if named else None
         rows = self._run.replicas[DINGTALK].observe((), {}, [folder.id]).changes.rows
         held = [self._run.session.link_of(DINGTALK, row.id) for row in rows]
         keys = [str(link.base["folder"]) for link in held if link]
         return next((link for link in lost if link.key in keys), None)
+
+    def _is_only_one(self, folder: Folder) -> bool:
+        """No other folder without a link has its name."""
+        free = (f for f in self.trees[DINGTALK].folders if f.role is None and not self._map.link_of(DINGTALK, f.id))
+        return sum(f.name == folder.name for f in free) == 1
 
     def _may_be_made_again(self, side: Side, folder: Folder, parent: str) -> bool:
         """A folder of this name and place is missing, and it is too early to say that it was deleted."""
