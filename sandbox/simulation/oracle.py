@@ -84,6 +84,7 @@ class Oracle:
                 agreed.append(row["base"])
             elif key.startswith("i:") and row["kind"] == "create" and row["source"] in ids:
                 agreed.append(row["state"])
+        value = self.folders.now_called(value) if field == "folder" else value
         return value in (
             [base[field] for base in agreed] or [{"read": False, "flag": "none", "folder": "inbox"}[field]]
         )
