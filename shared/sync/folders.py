@@ -117,6 +117,11 @@ class FolderMap:
         link = self.link_of(side, id)
         return link is not None and link.end(side).trashed and is_adrift(side, link.end(side), placed)
 
+    def is_deleted(self, side: Side, key: str) -> bool:
+        """Did a person delete this folder there?"""
+        link = self.links.get(key)
+        return link is not None and not link.role and link.end(side).dead
+
     def is_hidden(self, side: Side, id: str) -> bool:
         return self._asides.get((side, id)) == "hidden"
 

@@ -45,6 +45,7 @@ class Policy:
     brake_many: int = 500
     brake_some: int = 100
     brake_share: float = 0.25
+    brake_folder: int = 2000
     may_send_not_read: bool = True
     delete_folders: tuple[Side, ...] = SIDES
     preferences: Preferences = field(default_factory=Preferences)

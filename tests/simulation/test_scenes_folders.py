@@ -321,3 +321,29 @@ def test_where_dingtalks_system_folders_take_none_their_folders_stand_at_the_top
     assert scene.where("a") == {"outlook": ["inbox/Team"], "dingtalk": ["Team"]}
     with scene.no_writes():
         scene.run(OFTEN)
+
+
+@BOTH_WAYS
+def test_a_deleted_folder_is_one_act_for_the_brake_and_a_landslide_in_it_is_held(side: Side) -> None:
+    scene = Folders(folder_delete="under_trash")
+    for number in range(8):
+        scene.arrive_in(side, f"m{number}", "Shipments" if number < 4 else "报关")
+    scene.run(OFTEN)
+    scene.set_policy(brake_some=1, brake_share=0.0, brake_folder=3, waits=60.0)
+    scene.delete(side, "Shipments")
+    scene.run(GONE)
+    assert scene.held_back() == ["brake"] * 4
+    assert all(scene.where(f"m{number}")[other(side)] == ["Shipments"] for number in range(4))
+
+
+@BOTH_WAYS
+def test_a_deleted_folder_of_a_few_messages_passes_a_brake_that_single_removals_would_not(side: Side) -> None:
+    scene = Folders(folder_delete="under_trash")
+    for number in range(4):
+        scene.arrive_in(side, f"m{number}", "Shipments")
+    scene.run(OFTEN)
+    scene.set_policy(brake_some=1, brake_share=0.0)
+    scene.delete(side, "Shipments")
+    scene.run(GONE)
+    assert scene.held_back() == []
+    assert scene.both() == ["报关"]

@@ -61,7 +61,14 @@ def test_dingtalk_holds_odd_names_as(name: str, held: str) -> None:
 
 @pytest.mark.parametrize(
     ("language", "name"),
-    [("zh-CN", "归档"), ("zh-TW", "存檔"), ("zh-Hant-HK", "存檔"), ("zh-HK", "存檔"), ("en", "Archive"), ("de", "Archive")],
+    [
+        ("zh-CN", "归档"),
+        ("zh-TW", "存檔"),
+        ("zh-Hant-HK", "存檔"),
+        ("zh-HK", "存檔"),
+        ("en", "Archive"),
+        ("de", "Archive"),
+    ],
 )
 def test_the_archive_has_a_name_in_the_pairs_language(language: str, name: str) -> None:
     assert archive_name(language) == name
