@@ -39,6 +39,7 @@ def test_what_is_left_out_has_its_default() -> None:
         "graph_url": "https://graph.microsoft.com/v1.0",
         "login_url": "https://login.microsoftonline.com",
         "alimail_url": "https://alimail-cn.aliyuncs.com",
+        "alimail_deletes_folders": True,
         "imap_host": "imap.qiye.aliyun.com",
         "imap_port": 993,
         "imap_tls": True,
