@@ -16,7 +16,8 @@ OWN = "own"
 class FolderEnd:
     """One side of a folder. `name` (HMAC) and `parent` (a folder's key): as this side showed them when both sides last
     agreed. `out`: since when walks do not show it live; `dead`: a second walk said the same, so that it counts;
-    `trashed`: it stands under the trash, not nowhere. `placed`: when our last create or move of it left."""
+    `trashed`: it stands under the trash, not nowhere. `alive`: when the
+    last walk began that showed it live before that. `placed`: when our last create or move of it left."""
 
     id: str = ""
     name: str = ""
@@ -24,6 +25,7 @@ class FolderEnd:
     out: float | None = None
     dead: bool = False
     trashed: bool = False
+    alive: float = 0.0
     placed: float = 0.0
 
 

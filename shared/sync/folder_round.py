@@ -44,6 +44,8 @@ def reconcile_folders(run: Run, due: Iterable[str], hinted: bool, deadline: floa
     rows = [row for row in due if row.startswith(FOLDER)]
     changed = [s for s in run.trees if run.folders.differs(s, run.trees[s][0], run.identity)]
     if not (rows or changed or hinted):
+        for side, (_, began) in run.trees.items():
+            run.session.put_walked(side, began)
         return {}
     if FACTS in rows:
         run.folders.put_facts(run.session, None)

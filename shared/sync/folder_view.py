@@ -71,6 +71,7 @@ class FolderSight:
         for side in SIDES:
             tree = self.trees[side]
             self._map.put_aside(side, dict(self._asides(side)), self._run.session)
+            self._run.session.put_walked(side, tree.began)
             self._map.put_print(side, tree.folders, self._run.identity, self._run.session)
 
     def _put(self, link: FolderLink) -> FolderLink:
@@ -100,6 +101,8 @@ class FolderSight:
             if where not in ("trash", "gone"):
                 link = link.with_end(side, replace(end, out=None, dead=False, trashed=False))
                 continue
+            if end.out is None:
+                end = replace(end, alive=self._run.session.walked(side))
             out = tree.began if end.out is None else end.out
             dead = end.dead or tree.began - out >= self._run.policy.reread
             dead = dead or (side == OUTLOOK and where == "trash")
@@ -236,7 +239,7 @@ class FolderSight:
 
     def _view(self, link: FolderLink) -> FolderView:
         shown = {side: self.shown(link, side) for side in SIDES}
-        placed = any(shown[s].word == "out" and is_adrift(s, link.end(s), link.end(s).placed) for s in SIDES)
+        placed = any(shown[s].word == "out" and is_adrift(link.end(s), link.end(s).placed) for s in SIDES)
         return FolderView(link.key, link.age, link.role, shown[DINGTALK], shown[OUTLOOK], link.needed, placed)
 
     def shown(self, link: FolderLink, side: Side) -> Shown:
@@ -248,7 +251,7 @@ class FolderSight:
         if self._swept(side, end.id):
             return Shown("unknown")
         if end.out is not None:
-            if folder is not None and is_adrift(side, end, end.placed):
+            if folder is not None and is_adrift(end, end.placed):
                 return Shown("live", folder.name, "", self.hash(folder) != end.name, adrift=True)
             return Shown("out" if end.dead else "unknown")
         if folder is None or self.is_hidden(side, end.id) or self.trees[side].where(end.id) != "live":

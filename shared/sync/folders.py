@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from shared.model.folders import FolderEffect, FolderEnd, FolderLink
 from shared.model.mail import Folder
-from shared.model.words import DINGTALK, OUTLOOK, SIDES, Role, Side, other
+from shared.model.words import SIDES, Role, Side, other
 from shared.sync.identity import Identity
 from shared.sync.ledger import Session
 from shared.sync.rows import FOLDER
@@ -27,14 +27,14 @@ Aside = Literal["trash", "junk", "drafts", "system", "hidden"]
 LINKS, ASIDE, PRINT, FACTS = f"{FOLDER}=", f"{FOLDER}-", f"{FOLDER}tree:", f"{FOLDER}facts"
 
 
-NOT_THEIRS: Mapping[Side, float] = {OUTLOOK: 450.0, DINGTALK: 150.0}
-"""What we put below a folder less than this long before it was first missed was not thrown away by anyone: the time
-between two walks of that side's tree, and how long a request and a listing may lag behind."""
+LAG = 45.0
+"""How long a write of ours, or a listing, may lag behind."""
 
 
-def is_adrift(side: Side, end: FolderEnd, placed: float) -> bool:
-    """Did something that we put there at `placed` end in a folder that was deleted by then?"""
-    return end.out is not None and placed > end.out - NOT_THEIRS[side]
+def is_adrift(end: FolderEnd, placed: float) -> bool:
+    """Did something that we put there at `placed` end in a folder that was deleted by then? Only a walk begun long
+    enough afterwards that still showed the folder live says that it did not."""
+    return end.out is not None and placed > end.alive - LAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class FolderMap:
     def swallowed(self, side: Side, id: str, placed: float) -> bool:
         """Is what we put into this folder at `placed` in the trash by nobody's act?"""
         link = self.link_of(side, id)
-        return link is not None and link.end(side).trashed and is_adrift(side, link.end(side), placed)
+        return link is not None and link.end(side).trashed and is_adrift(link.end(side), placed)
 
     def is_deleted(self, side: Side, key: str) -> bool:
         """Did a person delete this folder there?"""

@@ -28,6 +28,7 @@ from shared.sync.rows import (
     to_json,
     waiting_of_json,
     waiting_row,
+    walked_row,
 )
 
 TRANSACTION = 99
@@ -265,6 +266,14 @@ class Session:
         old = self.value(row) or {}
         self._index((LAST, row), row, old.get("due"), None)
         self._delete((LAST, row), row)
+
+    def walked(self, side: Side) -> float:
+        """When the last walk of this side's folders began that showed them as they are known."""
+        return float((self.value(walked_row(side)) or {}).get("at", 0.0))
+
+    def put_walked(self, side: Side, began: float) -> None:
+        if began > self.walked(side):
+            self.put_row(walked_row(side), {"at": began})
 
     def note_folder(self, row: str, entry: Entry) -> None:
         """A line of the journal that stands with the folder's row."""

@@ -14,6 +14,7 @@
 | `f:=<key>` | a folder's link: both ids, the agreed names as hashes, what is under way |
 | `f:-<side>:<id>` | a folder that has no part in the pairing, and why |
 | `f:tree:<side>` | a hash of that side's tree; `f:facts`: what is known of the vendors' folders |
+| `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
 | `j:<time>:<n>` | the journal |
 """
@@ -60,6 +61,10 @@ def cursor_row(side: Side, collection: str) -> str:
 
 def identity_row(mid: str) -> str:
     return f"m:{mid}"
+
+
+def walked_row(side: Side) -> str:
+    return f"walked:{side}"
 
 
 def due_row(due: float, row: str) -> str:

@@ -32,6 +32,7 @@ from shared.sync.rows import (
     hint_row,
     link_of_json,
     waiting_of_json,
+    walked_row,
 )
 from shared.sync.run import Policy, Run
 from shared.sync.watch import differing
@@ -197,11 +198,14 @@ class Service:
             return
         keys = [cursor_row(DINGTALK, c) for c in folders.ids(DINGTALK)]
         old = {key[len("c:dingtalk:") :]: e.value["cursor"] for key, e in self._table.get(name, keys).items()}
+        began = self._table.now()
         changes = self._replicas(pair, DINGTALK).observe((), old, None).changes
         ids = differing(self._table, name, DINGTALK, folders, changes, pair.since)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
         if folders.differs(DINGTALK, changes.folders or (), Identity(self._key, pair)):
             ids.append(TREE)
+        else:
+            self._table.transact(name, [Op("put", walked_row(DINGTALK), {"at": began})])
         if ids or cursors:
             self._hint(pair.id, DINGTALK, set(ids))
             self._enqueue(pair.id, "poll", cursors=cursors)

@@ -82,7 +82,7 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     side, now = intent.side, run.now()
     old = run.session.link(intent.key)
     due = None if listed else now + run.policy.echo
-    copy = End(id, seen=listed, due=due, key=intent.key, placed=intent.settle_after or now)
+    copy = End(id, seen=listed, due=due, key=intent.key, placed=sent_at(run, intent))
     source = End(intent.source, due=now, key=intent.source_key)
     ends = {side: copy, other(side): source}
     link = Link(
@@ -104,6 +104,11 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     run.session.put_link(link)
     run.session.note(intent.mid, _entry(intent, "done"))
     return link
+
+
+def sent_at(run: Run, intent: Intent) -> float:
+    """About when its request left; never earlier than it did."""
+    return intent.settle_after - run.policy.settle()
 
 
 def settle_write(run: Run, intent: Intent) -> None:
@@ -149,7 +154,7 @@ def confirmed(run: Run, link: Link, intent: Intent, item: Item) -> Link:
     base = {**link.base, **{name: want[name] for name in done}}
     unsure = (set(link.unsure) - done) | (want.keys() - done)
     if "folder" in done:
-        link = link.with_end(intent.side, replace(link.end(intent.side), placed=intent.settle_after))
+        link = link.with_end(intent.side, replace(link.end(intent.side), placed=sent_at(run, intent)))
     return replace(link, base=base, unsure=tuple(sorted(unsure)))
 
 
