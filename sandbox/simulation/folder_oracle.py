@@ -103,7 +103,8 @@ class FolderOracle:
         back, was = bool({value, canon(value)} & before), self._shown(side, id, field)
         before |= {was, value, canon(value)}
         for edit in self.edits:
-            if self.now_called(edit.folder) == key and edit.field == field:
+            mine = edit.side == side and self._boxes[side].folder_now(edit.id) == id
+            if (mine or self.now_called(edit.folder) == key) and edit.field == field:
                 edit.superseded = True
         self.edits.append(FolderEdit(side, id, key, field, value, self._now(), superseded=back))
         self._tell(f"{side} {field} of {id[-6:]} {key[-8:]}: {value}")
@@ -177,7 +178,7 @@ class FolderOracle:
             gone = edit.superseded or {key, edit.folder, self.now_called(edit.value), edit.value} & self._may_go
             if gone or key not in links or _journaled(rows, key, edit.field):
                 continue
-            if not self.keeps_id and self._is_moved_and_renamed(edit):
+            if not self.keeps_id and (self._is_moved_and_renamed(edit) or _is_made_again(rows, key)):
                 continue
             if any(start - BLIND <= edit.at <= end for _, start, end in windows):
                 continue
@@ -216,6 +217,11 @@ def _keys(rows: Rows) -> dict[str, str]:
     """side/id -> key, of folders without a role."""
     links = [row for key, row in rows.items() if key.startswith("f:=")]
     return {f"{side}/{row[side]['id']}": row["key"] for row in links for side in SIDES if row[side]["id"]}
+
+
+def _is_made_again(rows: Rows, key: str) -> bool:
+    """An empty folder that moved and got another id can't be known again where two had its name."""
+    return any(row["what"] == "made again" and row["link"] == f"f:={key}" for n, row in rows.items() if n[:2] == "j:")
 
 
 def _journaled(rows: Rows, key: str, field: str) -> bool:
