@@ -34,6 +34,10 @@ METHODS = frozenset(
         "copy",
         "purge",
         "make_folder",
+        "rename_folder",
+        "move_folder",
+        "delete_folder",
+        "folder_now",
     }
 )
 
@@ -114,6 +118,18 @@ class RemoteMailbox:
 
     def purge(self, id: str) -> None:
         self._call("purge", id)
+
+    def rename_folder(self, id: str, name: str) -> None:
+        self._call("rename_folder", id, name)
+
+    def move_folder(self, id: str, parent: str | None) -> str:
+        return str(self._call("move_folder", id, parent))
+
+    def delete_folder(self, id: str) -> None:
+        self._call("delete_folder", id)
+
+    def folder_now(self, id: str) -> str:
+        return str(self._call("folder_now", id))
 
     def make_folder(self, name: str, parent: str | None = None) -> str:
         return str(self._call("make_folder", name, parent))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import Any
 
 from sandbox.dingtalk import render
 from sandbox.dingtalk.calls import Call, Route, ok
-from sandbox.dingtalk.errors import Refusal, invalid
-from sandbox.dingtalk.records import ROLES, TOP
+from sandbox.dingtalk.errors import invalid
+from sandbox.dingtalk.records import TOP, Folder
 from sandbox.web import Response
 
 
@@ -23,37 +24,27 @@ def create(call: Call) -> Response:
     call.query()
     key = call.world.switches.folder_parent_key
     body = call.body("displayName", key, "extensions")
-    parent = _parent(call, str(body.get(key) or TOP))
-    made = call.store.make_folder(_name(call, body.get("displayName"), parent), parent)
+    made = call.store.make_folder(_name(body), _parent(call, str(body.get(key) or TOP)))
     return ok({"folder": render.folder(call.store, made)})
 
 
 def rename(call: Call) -> Response:
     call.query()
-    folder = call.store.folders[_personal(call)]
-    name = _name(call, call.body("displayName").get("displayName"), folder.parent)
-    call.store.folders[folder.id] = replace(folder, name=name)
+    call.store.rename_folder(_folder(call), _name(call.body("displayName")))
     return ok({})
 
 
 def move(call: Call) -> Response:
     call.query()
-    folder = call.store.folders[_personal(call)]
+    folder = _folder(call)
     target = _parent(call, str(call.body("destinationFolderId").get("destinationFolderId")))
-    if target != TOP and folder in call.store.line(call.store.folders[target]):
-        raise invalid("a folder can't be moved into itself")
-    _name(call, folder.name, target)
-    call.store.folders[folder.id] = replace(folder, parent=target)
+    call.store.move_folder(folder, target)
     return ok({})
 
 
 def delete(call: Call) -> Response:
-    """Its messages go into the trash; one that has folders of its own stays."""
     call.query()
-    id = _personal(call)
-    if call.store.children(id):
-        raise Refusal(400, "folder.notEmpty", "the folder has folders of its own")
-    call.store.drop_folder(call.store.folders[id])
+    call.store.delete_folder(_folder(call))
     return ok({})
 
 
@@ -61,18 +52,14 @@ def _parent(call: Call, id: str) -> str:
     return id if id == TOP else call.folder(id)
 
 
-def _personal(call: Call) -> str:
-    id = call.folder(call.params[0])
-    if id in ROLES:
-        raise Refusal(403, "folder.forbidden", "a system folder can't be changed")
-    return id
+def _folder(call: Call) -> Folder:
+    return call.store.folders[call.folder(call.params[0])]
 
 
-def _name(call: Call, name: object, parent: str) -> str:
-    if not isinstance(name, str) or not name.strip() or "/" in name:
+def _name(body: Mapping[str, Any]) -> str:
+    name = body.get("displayName")
+    if not isinstance(name, str):
         raise invalid("displayName")
-    if any(folder.name == name for folder in call.store.children(parent)):
-        raise Refusal(400, "folder.exists", "a folder of this name is there already")
     return name
 
 

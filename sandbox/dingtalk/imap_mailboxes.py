@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sandbox.dingtalk.errors import Refusal
 from sandbox.dingtalk.imap_parts import (
     FLAGS,
     Bad,
@@ -115,7 +117,7 @@ def create(session: ImapSession, args: list[bytes]) -> Reply:
     if len(args) != 1:
         raise Bad
     parent, name = _place(session, args[0])
-    store_of(session).make_folder(name, parent)
+    _refusing(lambda: store_of(session).make_folder(name, parent))
     return b"", "CREATE completed"
 
 
@@ -126,7 +128,7 @@ def rename(session: ImapSession, args: list[bytes]) -> Reply:
     parent, name = _place(session, args[1])
     if parent != TOP and folder in store.line(store.folders[parent]):
         raise No("a mailbox can't be put into itself")
-    store.folders[folder.id] = replace(folder, name=name, parent=parent)
+    _refusing(lambda: store.move_folder(folder, parent, name))
     return b"", "RENAME completed"
 
 
@@ -134,12 +136,17 @@ def delete(session: ImapSession, args: list[bytes]) -> Reply:
     if len(args) != 1:
         raise Bad
     store, folder = store_of(session), _personal(session, args)
-    if store.children(folder.id):
-        raise No("the mailbox has mailboxes of its own")
-    store.drop_folder(folder)
+    _refusing(lambda: store.delete_folder(folder))
     if session.selected is not None and session.selected.folder == folder.id:
         session.selected = None
     return b"", "DELETE completed"
+
+
+def _refusing(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except Refusal as refusal:
+        raise No(refusal.message) from refusal
 
 
 def _personal(session: ImapSession, args: list[bytes]) -> Folder:

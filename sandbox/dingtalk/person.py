@@ -5,7 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from sandbox.dingtalk.records import COMPLETE, DRAFTS, FLAGGED, IMPORTANT, INBOX, ROLES, TOP, Address, Message, Part
+from sandbox.dingtalk.records import (
+    COMPLETE,
+    DRAFTS,
+    FLAGGED,
+    IMPORTANT,
+    INBOX,
+    ROLES,
+    TOP,
+    TRASH,
+    Address,
+    Message,
+    Part,
+)
 from sandbox.dingtalk.store import Store, flag_of
 from sandbox.truth import Flag, Role, Stored, StoredAttachment, StoredFolder
 
@@ -85,6 +97,30 @@ class AliMailbox:
     def make_folder(self, name: str, parent: str | None = None) -> str:
         with self._world.lock:
             return self.store.make_folder(name, parent or TOP).id
+
+    def rename_folder(self, id: str, name: str) -> None:
+        with self._world.lock:
+            self.store.rename_folder(self.store.folders[id], name)
+
+    def move_folder(self, id: str, parent: str | None) -> str:
+        with self._world.lock:
+            return self.store.move_folder(self.store.folders[id], parent or TOP).id
+
+    def folder_now(self, id: str) -> str:
+        while id in self.store.moved_folders:
+            id = self.store.moved_folders[id]
+        return id
+
+    def delete_folder(self, id: str) -> None:
+        """A person empties first what can't be deleted full."""
+        with self._world.lock:
+            folder = self.store.folders[id]
+            if self._world.switches.folder_delete != "under_trash":
+                for child in self.store.children(id):
+                    self.delete_folder(child.id)
+                for message in [m for m in self.store.items.values() if m.folder == id]:
+                    self.store.move(message, TRASH)
+            self.store.delete_folder(folder)
 
 
 def stored(message: Message, tags: Mapping[str, str]) -> Stored:

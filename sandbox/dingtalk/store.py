@@ -6,10 +6,24 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import count
 from typing import Any, Literal
 
+from sandbox.dingtalk.errors import Refusal, invalid
 from sandbox.dingtalk.mime import parse
-from sandbox.dingtalk.records import COMPLETE, DRAFTS, FLAGGED, ROLES, SENT, TOP, TRASH, Folder, Message
+from sandbox.dingtalk.records import (
+    COMPLETE,
+    DRAFTS,
+    FLAGGED,
+    INBOX,
+    JUNK,
+    ROLES,
+    SENT,
+    TOP,
+    TRASH,
+    Folder,
+    Message,
+)
 from sandbox.dingtalk.world import World
 
 NAMES: dict[str, dict[str, str]] = {
@@ -34,6 +48,7 @@ class Store:
         self.items: dict[str, Message] = {}
         self.tags: dict[str, str] = {}
         """A person's own, names by id."""
+        self.moved_folders: dict[str, str] = {}
         self.quota: int | None = None
         self._shown: dict[str, Message] = {}
         self._searched: dict[str, Message] = {}
@@ -167,16 +182,74 @@ class Store:
         return [folder for folder in self.folders.values() if folder.parent == parent]
 
     def make_folder(self, name: str, parent: str = TOP) -> Folder:
+        self._check_place(name, parent)
         serial = FIRST_FOLDER + self.world.serial()
         folder = Folder(str(serial), name, parent, serial)
         self.folders[folder.id] = folder
         return folder
 
-    def drop_folder(self, folder: Folder) -> None:
-        """A folder without folders of its own; its messages go into the trash."""
+    def rename_folder(self, folder: Folder, name: str) -> None:
+        self._refuse_system(folder)
+        if name != folder.name:
+            self._check_place(name, folder.parent)
+        self.folders[folder.id] = replace(folder, name=name)
+
+    def move_folder(self, folder: Folder, parent: str, name: str | None = None) -> Folder:
+        """-> the folder as it is afterwards."""
+        name = folder.name if name is None else name
+        self._refuse_system(folder)
+        if parent != TOP and folder in self.line(self.folders[parent]):
+            raise invalid("a folder can't be moved into itself")
+        if (parent, name) != (folder.parent, folder.name):
+            self._check_place(name, parent)
+        return self._place(folder, parent, name)
+
+    def _place(self, folder: Folder, parent: str, name: str) -> Folder:
+        if self.world.switches.folder_keeps_id or parent == folder.parent:
+            self.folders[folder.id] = replace(folder, parent=parent, name=name)
+            return self.folders[folder.id]
+        serial = FIRST_FOLDER + self.world.serial()
+        moved = Folder(str(serial), name, parent, serial)
+        self.folders[moved.id] = moved
         for message in [message for message in self.items.values() if message.folder == folder.id]:
-            self.relocate(message, TRASH)
+            self._put(replace(message, folder=moved.id, uid=self.next_uid(moved.id)))
+        for child in self.children(folder.id):
+            self._place(child, moved.id, child.name)
         del self.folders[folder.id]
+        self.moved_folders[folder.id] = moved.id
+        return moved
+
+    def delete_folder(self, folder: Folder) -> None:
+        """What becomes of it and of what is in it is a switch."""
+        self._refuse_system(folder)
+        how = self.world.switches.folder_delete
+        filled = any(message.folder == folder.id for message in self.items.values())
+        if how == "under_trash" and self.folders[TRASH] not in self.line(folder):
+            self._place(folder, TRASH, self._free_name(folder.name, TRASH))
+        elif self.children(folder.id) or (filled and how == "refuses"):
+            raise Refusal(400, "folder.notEmpty", "the folder is not empty")
+        else:
+            for message in [message for message in self.items.values() if message.folder == folder.id]:
+                self.relocate(message, TRASH)
+            del self.folders[folder.id]
+
+    def _free_name(self, name: str, parent: str) -> str:
+        taken = {folder.name for folder in self.children(parent)}
+        names = (name if number == 1 else f"{name}{number}" for number in count(1))
+        return next(name for name in names if name not in taken)
+
+    def _check_place(self, name: str, parent: str) -> None:
+        switches = self.world.switches
+        if not name.strip() or "/" in name or any(ord(c) < 32 for c in name) or len(name) > switches.folder_name_length:
+            raise invalid("displayName")
+        if parent in (SENT, INBOX, JUNK) and not switches.system_takes_folders:
+            raise Refusal(400, "folder.parent", "a system folder takes no folders")
+        if not switches.equal_names and any(folder.name == name for folder in self.children(parent)):
+            raise Refusal(400, "folder.exists", "a folder of this name is there already")
+
+    def _refuse_system(self, folder: Folder) -> None:
+        if folder.id in ROLES:
+            raise Refusal(403, "folder.forbidden", "a system folder can't be changed")
 
     def line(self, folder: Folder) -> tuple[Folder, ...]:
         """The folders from the top down to this one."""

@@ -42,7 +42,18 @@ class Switches:
     brackets_on_message_id: bool = True
     batch_partial: Literal["skip", "refuse"] = "skip"
     """What a batch call does with an id that isn't there."""
+
+    # Folders
     folder_parent_key: Literal["folderId", "folerId", "folder"] = "folderId"
+    folder_keeps_id: bool = True
+    """A moved folder keeps its id; off: it and what lies below it have others afterwards."""
+    folder_delete: Literal["empties", "under_trash", "refuses"] = "empties"
+    """A deleted folder's messages go into the trash; or it goes there itself, with everything in it; or it is refused
+    while anything is in it."""
+    system_takes_folders: bool = True
+    equal_names: bool = False
+    """Two folders in one place may have the same name."""
+    folder_name_length: int = 255
 
     tag_routes: bool = False
     """A person's own tags can be listed over REST."""

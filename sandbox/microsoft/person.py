@@ -82,14 +82,17 @@ class GraphMailbox:
         with self._world.lock:
             self.store.rename_folder(self.store.folder(id), name)
 
-    def move_folder(self, id: str, parent: str | None) -> None:
+    def move_folder(self, id: str, parent: str | None) -> str:
         with self._world.lock:
-            self.store.move_folder(self.store.folder(id), self.store.folder(parent or names.ROOT))
+            return self.store.move_folder(self.store.folder(id), self.store.folder(parent or names.ROOT)).id
 
     def delete_folder(self, id: str) -> None:
         """As Outlook does it: the folder moves under the deleted items."""
         with self._world.lock:
             self.store.delete_folder(self.store.folder(id))
+
+    def folder_now(self, id: str) -> str:
+        return id
 
     def set_categories(self, id: str, categories: Sequence[str]) -> None:
         with self._world.lock:

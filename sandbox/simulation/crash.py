@@ -56,6 +56,28 @@ def _changes(side: str, field: str) -> Act:
     return act
 
 
+def _folder_made(side: str) -> Act:
+    def act(stage: Stage, oracle: Oracle) -> None:
+        box = stage.mailboxes[side]
+        id = box.make_folder("Clients")
+        oracle.folders.was_made(side, id, "Clients", None)
+        message_id, mime = letter("li.na@supplier.example", [box.address], 1, stage.world.now)
+        oracle.arrived(side, message_id, False, False)
+        box.deliver(mime, id)
+
+    return act
+
+
+def _folder_renamed(side: str) -> Act:
+    def act(stage: Stage, oracle: Oracle) -> None:
+        box = stage.mailboxes[side]
+        id = next(f.id for f in box.folders() if f.name == "Clients")
+        oracle.folders.edited(side, id, "name", "客户")
+        box.rename_folder(id, "客户")
+
+    return act
+
+
 def _set(box: Mailbox, id: str, field: str) -> None:
     if field == "read":
         box.set_read(id, True)
@@ -72,6 +94,8 @@ SCENARIOS: dict[str, tuple[Act, ...]] = {
     "a message is flagged in DingTalk": (_arrives("outlook"), _changes("dingtalk", "flag")),
     "a message is trashed in Outlook": (_arrives("dingtalk"), _changes("outlook", "folder")),
     "a message is trashed in DingTalk": (_arrives("outlook"), _changes("dingtalk", "folder")),
+    "a folder with a message is made in DingTalk": (_folder_made("dingtalk"),),
+    "a folder is renamed in DingTalk": (_folder_made("dingtalk"), _folder_renamed("dingtalk")),
 }
 """Acts in order; the last one is what is watched, the ones before it are over when it begins."""
 

@@ -21,7 +21,7 @@ class Faults:
     after: float = 0.05
     late: float = 0.05
     store: float = 0.002
-    crash: float = 0.004
+    crash: float = 0.005
     freeze: float = 0.001
 
     def scaled(self, by: float) -> Faults:

@@ -86,7 +86,9 @@ class Office:
             streams=SimStreams(world, self.dingtalk.imap),
             tokens=SimTokens(self._transport, clock),
         )
-        return build(load_settings(self._settings), parts)
+        empties = self.dingtalk.switches.folder_delete == "empties"
+        settings = {**self._settings, "TANDEM_ALIMAIL_DELETES_FOLDERS": str(not empties).lower()}
+        return build(load_settings(settings), parts)
 
     def rows(self, partition: str = "pair-1:mail") -> dict[str, Mapping[str, Any]]:
         """The rows of a partition, the pair's ledger by default, as they stand."""

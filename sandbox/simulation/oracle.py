@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.simulation.folder_oracle import FolderOracle
 from sandbox.truth import Mailbox, Stored
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -50,6 +51,7 @@ class Oracle:
 
     def __init__(self, boxes: dict[str, Mailbox], now: Callable[[], float], rows: Callable[[], Rows]) -> None:
         self._boxes, self._now, self._rows = boxes, now, rows
+        self.folders = FolderOracle(boxes, now, rows, self.fail)
         self.groups: dict[tuple[str, bool], Group] = {}
         self.violations: list[tuple[str, str]] = []
 
@@ -71,7 +73,8 @@ class Oracle:
         if group.twins and self.place(side, item) == "trash":
             return
         for edit in group.edits:
-            if edit.field == field and (edit.side == side or edit.value == old):
+            seen = self.folders.now_called(edit.value) if field == edit.field == "folder" else edit.value
+            if edit.field == field and (edit.side == side or seen == old):
                 edit.superseded = True
         same = self._is_no_change(group, item, field, value) or self._is_back(group, side, field, value)
         group.edits.append(Edit(side, field, value, self._now(), old, superseded=same))
@@ -101,14 +104,8 @@ class Oracle:
             opened = [row for key, row in rows.items() if key.startswith("i:") and row["kind"] == "create"]
             agreed = [row["state"] for row in opened if row["source"] in ids]
             agreed.append({"read": False, "flag": "none", "folder": "inbox"})
-        names = self._names(rows)
-        return value in [names.get(base[field]) or base[field] if field == "folder" else base[field] for base in agreed]
-
-    def _names(self, rows: Rows) -> dict[str, str]:
-        """Folders' keys by the names that people know."""
-        names = {f.id: f.name for f in self._boxes["outlook"].folders()}
-        found = [row for key, row in rows.items() if key.startswith("f:outlook:") and not row["role"]]
-        return {row["twin"]: names[row["id"]] for row in found}
+        value = self.folders.now_called(value) if field == "folder" else value
+        return value in [base[field] for base in agreed]
 
     def _shown(self, side: str, item: Stored, field: str) -> Any:
         if field == "categories":
@@ -133,13 +130,18 @@ class Oracle:
         return all(both) or any(group.twins for group in both if group)
 
     def place(self, side: str, item: Stored) -> str:
-        box = self._boxes[side]
-        folder = next(f for f in box.folders() if f.id == item.folder)
-        return folder.role or folder.name
+        return self.folders.place(side, item.folder)
 
     # ---- at the end
     def check(self, rows: Rows, windows: list[tuple[str, float, float]]) -> None:
         overwritten = self._overwritten(rows)
+        with self.folders.as_of(rows):
+            self._check_all(rows, windows, overwritten)
+            self.folders.check(rows, windows)
+
+    def _check_all(
+        self, rows: Rows, windows: list[tuple[str, float, float]], overwritten: set[tuple[str, Any]]
+    ) -> None:
         held: dict[str, dict[tuple[str, bool], list[Stored]]] = {}
         for side, box in self._boxes.items():
             held[side] = {}
@@ -186,11 +188,12 @@ class Oracle:
         """Nobody's edit is neither on both sides nor in the journal. An edit that fell between our read and our write,
         at a vendor without a version check, can't be seen by anyone."""
         for edit in group.edits:
-            if group.never or edit.superseded or (edit.field, edit.value) in overwritten:
+            value = self.folders.now_called(edit.value) if edit.field == "folder" else edit.value
+            if group.never or edit.superseded or (edit.field, value) in overwritten:
                 continue
             if edit.field == "categories" and any(field == "categories" for field, _ in overwritten):
                 continue
-            if all(any(self._shown(s, i, edit.field) == edit.value for i in items) for s, items in sides.items()):
+            if all(any(self._shown(s, i, edit.field) == value for i in items) for s, items in sides.items()):
                 continue
             if any(side == edit.side and start - 4 <= edit.at <= end for side, start, end in windows):
                 continue
@@ -223,8 +226,7 @@ class Oracle:
             if key.startswith("j:") and row["what"] == "overwritten":
                 detail = row["detail"]
                 found.update([(detail["field"], detail["value"])] if "field" in detail else detail.items())
-        names = self._names(rows)
-        return {(field, names.get(value) or value if field == "folder" else value) for field, value in found}
+        return found
 
 
 def other(side: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from sandbox.simulation.folder_people import FolderPeople
 from sandbox.simulation.letters import letter
 from sandbox.simulation.oracle import Oracle, other
 from sandbox.simulation.world import World
@@ -16,6 +17,8 @@ from sandbox.truth import Flag, Mailbox, Stored
 SIDES = ("dingtalk", "outlook")
 FLAGS: tuple[Flag, ...] = ("none", "flagged", "complete")
 CATEGORIES = ("海关", "Urgent")
+FOLDERS = 0.12
+"""The share of acts that are about folders."""
 OUTSIDE = ("li.na@supplier.example", "chan@forwarder.example", "ops@customs.example")
 
 
@@ -26,8 +29,8 @@ class Letter:
 
 
 class People:
-    """`mailboxes` by side; `folders`: names of folders that exist on both sides; `touched(side)` is called after each
-    act so that the vendor's pushes can be delivered. `sorting`: whether they give messages categories."""
+    """`mailboxes` by side; `touched(side)` is called after each act so that the vendor's pushes can be delivered.
+    `sorting`: whether they give messages categories."""
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class People:
         self.acts = 0
         self.active = True
         self._serial = 0
+        self._folders = FolderPeople(rng, mailboxes, oracle, self._done)
 
     def begin(self) -> None:
         for side in SIDES:
@@ -60,6 +64,8 @@ class People:
 
     def _act(self, side: str) -> None:
         r, box = self._rng, self._boxes[side]
+        if r.random() < FOLDERS:
+            return self._folders.act(side)
         items = [m for m in box.messages() if not m.draft]
         if not items or r.random() < (0.35 if len(items) < 6 else 0.08):
             return self._arrive(side)
@@ -85,17 +91,19 @@ class People:
         elif what == "sort":
             chosen = tuple(sorted(r.sample(CATEGORIES, r.randint(0, len(CATEGORIES)))))
             self._edit(side, item, "categories", chosen, lambda: box.set_categories(item.id, chosen))
-        elif what == "trash" and item.folder != trash:
+        elif what == "trash" and self._oracle.place(side, item) != "trash":
             self._edit(side, item, "folder", "trash", lambda: box.move(item.id, trash))
-        elif (what == "move") == (item.folder != trash):
+        elif (what == "move") == (self._oracle.place(side, item) != "trash"):
             places = {name: id for name, id in self._places(side).items() if id != item.folder}
+            if not places:
+                return
             name = r.choice(sorted(places))
             self._edit(side, item, "folder", name, lambda: box.move(item.id, places[name]))
 
     def _places(self, side: str) -> dict[str, str]:
-        box = self._boxes[side]
-        named = {f.name: f.id for f in box.folders() if f.role is None and f.name in ("Shipments", "报关")}
-        return {**named, "inbox": box.role("inbox"), "junk": box.role("junk")}
+        """By the name that the oracle knows a folder by for ever."""
+        box, folders = self._boxes[side], {f"{side}/{f.id}": f.id for f in self._oracle.folders.live(side)}
+        return {**folders, "inbox": box.role("inbox"), "junk": box.role("junk")}
 
     def _edit(self, side: str, item: Stored, field: str, value: Any, act: Callable[[], Any]) -> None:
         self._oracle.edited(side, item, field, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 from sandbox.dingtalk import Switches as DingTalkSwitches
 from sandbox.microsoft import Switches as MicrosoftSwitches
@@ -17,6 +18,7 @@ from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
 
 ACTIVE, SETTLE, ROUND = 900.0, 1500.0, 400.0
 """Seconds that people are at work; that everything under way may take to end; of one quiet round."""
+DELETES: tuple[Literal["under_trash", "refuses", "empties"], ...] = ("under_trash", "refuses", "empties")
 LEAST_ACTS, LEAST_FAULTS = 40, 5
 
 
@@ -49,6 +51,10 @@ class Story:
                 glitch_404=0.005,
                 move_keeps_id=seed % 3 != 0,
                 tag_routes=sorting,
+                folder_keeps_id=seed % 4 != 0,
+                folder_delete=DELETES[seed % 5 % 3],
+                system_takes_folders=seed % 7 != 0,
+                equal_names=seed % 6 == 0,
             ),
             skew=lambda: self._dice.uniform(-20, 20),
             settings={"TANDEM_CATEGORIES": "true", "TANDEM_JUNK": "copy"} if sorting else {},
@@ -57,6 +63,7 @@ class Story:
         self.stage.restart = lambda: self.world.rng.choice((0.5, 120.0, INVISIBLE))
         boxes = self.stage.mailboxes
         self.oracle = Oracle(boxes, lambda: self.world.now - EPOCH, self.stage.office.rows)
+        self.oracle.folders.flat, self.oracle.folders.keeps_id = seed % 7 == 0, seed % 4 != 0
         self.people = People(self.world, self._dice, boxes, self.oracle, self.stage.push, sorting)
         for name in CATEGORIES:
             self.stage.dingtalk.mailboxes[DINGTALK].make_tag(name)

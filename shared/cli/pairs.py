@@ -34,7 +34,8 @@ def add(
         str, typer.Option(metavar="DATE", help="Copy mail received from then on, such as 2026-11-01; default: now.")
     ] = "",
     exclude_folder: Annotated[
-        list[str] | None, typer.Option(metavar="FOLDER", help="Leave out this folder and all below it; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="FOLDER", help="Leave out this folder, such as A/B, and all below; repeatable."),
     ] = None,
     client_password_stdin: Stdin = False,
     yes: Yes = False,
@@ -94,7 +95,7 @@ def show(pair: PairName) -> None:
             "DingTalk": ", ".join((held.dingtalk, *held.dingtalk_aliases)),
             "unionId": held.union_id or "-",
             "since": clock(held.since),
-            "left out": ", ".join(held.exclude_folders) or "-",
+            "left out": f"{len(held.exclude_folders)} folders, with all below" if held.exclude_folders else "-",
             "password": "given"
             if built.people.has_password(held)
             else "missing: nothing goes from Outlook to DingTalk",

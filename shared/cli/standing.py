@@ -131,12 +131,15 @@ def _items(steps: list[Planned] | tuple[Planned, ...], everything: bool) -> None
 
 
 def _what(step: Planned) -> str:
+    if step.item is None and step.kind in FOLDER_WORDS:
+        return f"{step.kind} {step.folder}{''.join(FOLDER_WORDS[step.kind] + str(v) for v in step.want.values())}"
     if step.kind == "create":
         return f"copy into {step.folder}"
     changes = ", ".join(WORDS.get((name, value), f"{name} {value}") for name, value in step.want.items())
     return f"{changes} (held)" if step.held else changes or step.kind
 
 
+FOLDER_WORDS = {"make folder": "", "rename folder": " to ", "move folder": " below ", "delete folder": ""}
 WORDS = {
     ("read", True): "mark read",
     ("read", False): "mark unread",

@@ -51,9 +51,12 @@ class Alimail:
 
     def post(self, what: str, path: str, body: Json, permit: Permit) -> Json:
         """A request with an effect; {} when the answer is empty."""
-        headers = {"content-type": "application/json; charset=utf-8"}
-        content = json.dumps(body, ensure_ascii=False).encode()
-        request = HttpRequest("POST", self._base + path, headers, content, self._timeout, effect=True)
+        return self.effect("POST", what, path, body, permit)
+
+    def effect(self, method: str, what: str, path: str, body: Json | None, permit: Permit) -> Json:
+        headers = {} if body is None else {"content-type": "application/json; charset=utf-8"}
+        content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        request = HttpRequest(method, self._base + path, headers, content, self._timeout, effect=True)
         return self._send(what, request, permit)[1]
 
     def download(self, what: str, path: str, size: int) -> bytes:

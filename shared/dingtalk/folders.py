@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from shared.model.mail import Folder
@@ -16,9 +16,6 @@ ROLES: dict[str, Role] = {"1": "sent", "2": "inbox", "3": "junk", "5": "drafts",
 """Alimail: well-known folder ids. Display names of these folders are localised; only the id counts."""
 
 DRAFTS = "5"
-ARCHIVES = ("归档", "存檔", "archive")
-"""Names, in lower case, of the top-level folder that is Outlook's archive here; the first that exists."""
-
 DEPTH = 32
 """Levels after which a tree is taken for a loop in the vendor's answer."""
 
@@ -39,14 +36,14 @@ def walk(children: Callable[[Sequence[str | None]], Sequence[Sequence[Json]]]) -
     level: dict[str | None, tuple[str, ...]] = {None: ()}
     for _ in range(DEPTH):
         parents, level = level, {}
-        for path, folders in zip(parents.values(), children(list(parents)), strict=True):
+        for (above, path), folders in zip(parents.items(), children(list(parents)), strict=True):
             for json in folders:
-                counted = _counted(json, path)
+                counted = _counted(json, above or "", path)
                 if tree.setdefault(counted.folder.id, counted) is counted and _count(json, "childFolderCount"):
                     level[counted.folder.id] = counted.folder.path
         if not level:
             break
-    return _with_archive(tuple(tree.values()))
+    return tuple(tree.values())
 
 
 def name(text: str) -> str:
@@ -54,24 +51,11 @@ def name(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _counted(json: Json, path: tuple[str, ...]) -> Counted:
+def _counted(json: Json, above: str, path: tuple[str, ...]) -> Counted:
     id = str(json["id"])
-    folder = Folder(id, (*path, name(str(json.get("displayName") or ""))), ROLES.get(id))
+    folder = Folder(id, (*path, name(str(json.get("displayName") or ""))), ROLES.get(id), above)
     return Counted(folder, _count(json, "totalItemCount"), _count(json, "unreadItemCount"))
 
 
 def _count(json: Json, member: str) -> int:
     return int(json.get(member) or 0)
-
-
-def _with_archive(tree: tuple[Counted, ...]) -> tuple[Counted, ...]:
-    tops = {
-        counted.folder.path[0].lower(): counted.folder.id
-        for counted in reversed(tree)
-        if counted.folder.role is None and len(counted.folder.path) == 1
-    }
-    id = next((tops[archive] for archive in ARCHIVES if archive in tops), None)
-    return tuple(
-        replace(counted, folder=replace(counted.folder, role="archive")) if counted.folder.id == id else counted
-        for counted in tree
-    )

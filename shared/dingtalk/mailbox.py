@@ -17,7 +17,7 @@ from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.folders import Counted, walk
 from shared.dingtalk.shapes import ATTACHMENT, FOLDER, ROW, TAG, WHOLE
 from shared.model.answers import Must, Shape, misfit
-from shared.model.errors import NotFound, NotPermitted, Unavailable
+from shared.model.errors import NotFound, NotPermitted, OutcomeUnknown, TandemError, Unavailable
 from shared.ports.replica import Permit
 from shared.ports.world import Executor
 
@@ -27,6 +27,10 @@ PAGE_SHAPE = {"messages": [ROW], "nextCursor": str, "hasMore": Must(bool)}
 
 ALWAYS = frozenset({"inbox", "sent", "trash"})
 """A list without these was cut short."""
+PARENT = "folderId"
+TOP = "0"
+"""Alimail: parentFolderId of the folders at the top."""
+
 PAGE = 100
 """Messages a page; the vendor takes no more."""
 
@@ -80,6 +84,40 @@ class Mailbox:
             answer = {"tags": []}
         self.tags = mapping.own_tags(answer["tags"])
         return self.tags
+
+    def is_empty(self, folder: str) -> bool:
+        query = {"cursor": "", "size": "1", "isAscending": "false", "$select": "id"}
+        answer = self._alimail.get("what is in a folder", f"{self._folder(folder)}/messages", query)
+        return not answer.get("messages") and not self._folders(folder)
+
+    def _folder(self, id: str) -> str:
+        return f"{self._path}/mailFolders/{quote(id, safe='')}"
+
+    # ---- folders (Alimail: folders)
+    def create_folder(self, name: str, parent: str, permit: Permit) -> str:
+        """Which name the parent's member has is not certain, and a wrong one is ignored: then it is moved there."""
+        what = "a new folder"
+        body = {"displayName": name, **({PARENT: parent} if parent else {})}
+        made = self._alimail.post(what, f"{self._path}/mailFolders", body, permit).get("folder") or {}
+        id = str(made.get("id") or "")
+        if not id:
+            raise OutcomeUnknown("Alimail answered a new folder without its id", code="no_json")
+        if parent and str(made.get("parentFolderId") or parent) != parent:
+            try:
+                self.move_folder(id, parent, permit)
+            except TandemError as error:
+                raise OutcomeUnknown("a new folder could not be moved to its place", code=error.code) from error
+        return id
+
+    def rename_folder(self, id: str, name: str, permit: Permit) -> None:
+        self._alimail.effect("PATCH", "a folder's new name", self._folder(id), {"displayName": name}, permit)
+
+    def move_folder(self, id: str, parent: str, permit: Permit) -> None:
+        body = {"destinationFolderId": parent or TOP}
+        self._alimail.post("a folder's move", f"{self._folder(id)}/move", body, permit)
+
+    def delete_folder(self, id: str, permit: Permit) -> None:
+        self._alimail.effect("DELETE", "a folder's removal", self._folder(id), None, permit)
 
     def pages(self, folder: str, select: str, window: Window | None = None) -> Iterator[list[Json]]:
         """Pages of a folder, newest first. The cursor is a position, so rows may come twice while mail arrives."""

@@ -51,6 +51,10 @@ class Cursor:
             return None
 
 
+EVERYTHING = Cursor(None, "", 0.0)
+"""A look from this one goes as deep as looks ever go."""
+
+
 def due(tree: Iterable[Counted], cursors: Mapping[str, str], turn: int) -> list[str]:
     """Ids of the folders to look at in poll number `turn`."""
     return [counted.folder.id for counted in tree if _is_due(counted, cursors.get(counted.folder.id), turn)]

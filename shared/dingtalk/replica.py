@@ -15,7 +15,7 @@ from shared.dingtalk.limits import LARGEST
 from shared.dingtalk.mailbox import Mailbox, known
 from shared.dingtalk.mime import KEY_HEADER, prepare
 from shared.dingtalk.names import Listed, mailbox_name
-from shared.dingtalk.poll import Counters, Cursor
+from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
 from shared.dingtalk.search import Search, Wanted
 from shared.model.errors import (
     NoClientPassword,
@@ -89,7 +89,7 @@ class DingTalkMail:
         """Rows that are news, and all cursors. A folder that can't be read now keeps its cursor, so that the next poll
         sees the same difference; one that isn't there loses it."""
         moved, news = dict(cursors), dict[str, Row]()
-        last = {id: Cursor.load(cursors.get(id)) for id in folders}
+        last = {id: EVERYTHING if cursors.get(id) == "" else Cursor.load(cursors.get(id)) for id in folders}
         answers = self._executor.map([partial(self._pages, id, last[id]) for id in folders])
         for id, answer in zip(folders, answers, strict=True):
             if isinstance(answer, NotFound):
@@ -234,6 +234,25 @@ class DingTalkMail:
         return [partial(self._mailbox.update, id, action, tags, permit) for action, tags in steps]
 
     # ------------------------------------------------------------------------------------------------------- folders
+
+    def tree(self) -> tuple[Folder, ...]:
+        self._walk()
+        return self._tree
+
+    def is_empty(self, folder: str) -> bool:
+        return self._mailbox.is_empty(folder)
+
+    def create_folder(self, name: str, parent: str, permit: Permit) -> str:
+        return self._mailbox.create_folder(name, parent, permit)
+
+    def rename_folder(self, folder: str, name: str, permit: Permit) -> None:
+        self._mailbox.rename_folder(folder, name, permit)
+
+    def move_folder(self, folder: str, parent: str, permit: Permit) -> None:
+        self._mailbox.move_folder(folder, parent, permit)
+
+    def delete_folder(self, folder: str, permit: Permit) -> None:
+        self._mailbox.delete_folder(folder, permit)
 
     def _walk(self) -> None:
         self._tree = tuple(one.folder for one in self._mailbox.tree())

@@ -15,7 +15,8 @@ class End:
 
     `seen`: this side's own stream or listing has shown the item since our write, or said that it was removed. `said`:
     it was said to be removed. `due`: read it by id from then on, whatever the streams say. `missed`: when a read first
-    answered "not found". `key`: the mark that the item itself carries."""
+    answered "not found". `key`: the mark that the item itself carries. `placed`: when a create or move of ours last put
+    it into a folder here."""
 
     id: str
     seen: bool = True
@@ -23,6 +24,7 @@ class End:
     due: float | None = None
     missed: float | None = None
     key: str = ""
+    placed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

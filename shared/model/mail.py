@@ -10,12 +10,17 @@ from shared.model.words import Flag, Importance, Role
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """`path` holds the display names from the top, without the mailbox's root. Times of role folders' names never
-    matter: they are localised."""
+    """`path` holds the display names from the top, without the mailbox's root; `parent` is the vendor's id, "" at the
+    top. Role folders' names never matter: they are localised."""
 
     id: str
     path: tuple[str, ...]
     role: Role | None
+    parent: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
 
 
 @dataclass(frozen=True, slots=True)

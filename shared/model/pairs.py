@@ -12,7 +12,9 @@ class Pair:
     """`id` is opaque and appears in logs; `name`, `outlook` and `dingtalk` (mail addresses) never do. `since`: epoch
     seconds; an unlinked message received earlier is never copied. Aliases are further own addresses per side.
     `union_id` and `user_id`: the person in DingTalk's directory, within one developer's apps and within the
-    organisation; "" while unknown. `paused_why`: a word for the reason when it wasn't the administrator's wish."""
+    organisation; "" while unknown. `paused_why`: a word for the reason when it wasn't the administrator's wish.
+    `language`: a tag (zh-CN, zh-TW, en) for what Tandem names in the mailboxes. `exclude_folders`: folders left alone,
+    with their twins and everything below, as "outlook/<id>" or "dingtalk/<id>"."""
 
     id: str
     name: str
@@ -25,6 +27,7 @@ class Pair:
     paused: bool = False
     user_id: str = ""
     paused_why: str = ""
+    language: str = "zh-CN"
     exclude_folders: tuple[str, ...] = ()
 
     def address(self, side: Side) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shared.model.mail import Folder
 from shared.model.owners import Owner
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
@@ -23,8 +24,12 @@ class Proposal:
     warnings: tuple[str, ...]
 
 
-def propose(pair: Pair, owners: Mapping[Side, Owner], others: Iterable[Pair]) -> Proposal:
-    """Look at `pair` beside the pairs that there are."""
+def propose(
+    pair: Pair, owners: Mapping[Side, Owner], others: Iterable[Pair], trees: Mapping[Side, Sequence[Folder]] = {}
+) -> Proposal:
+    """Look at `pair` beside the pairs that there are. `trees`: both sides' folders, where `exclude_folders` names some
+    by path; in the proposal they are named by id."""
+    pair, missing = _excluding(pair, trees)
     aliases = {side: tuple(sorted(owners[side].aliases - {pair.address(side).lower()})) for side in SIDES}
     pair = replace(pair, outlook_aliases=aliases[OUTLOOK], dingtalk_aliases=aliases[DINGTALK])
     refusals = [
@@ -33,6 +38,7 @@ def propose(pair: Pair, owners: Mapping[Side, Owner], others: Iterable[Pair]) ->
         for side in SIDES
         if pair.addresses(side) & held.addresses(side)
     ]
+    refusals += [f"there is no folder {path} in either mailbox" for path in missing]
     onward = {side: _forwards(pair, owners, side) for side in SIDES}
     warnings: list[str] = []
     if all(onward.values()):
@@ -43,6 +49,22 @@ def propose(pair: Pair, owners: Mapping[Side, Owner], others: Iterable[Pair]) ->
     else:
         warnings = [text for side in SIDES for text in _warnings(owners, side, onward[side])]
     return Proposal(pair, owners, tuple(refusals), tuple(warnings))
+
+
+def _excluding(pair: Pair, trees: Mapping[Side, Sequence[Folder]]) -> tuple[Pair, list[str]]:
+    """With the folders that its paths name, "Clients/Chan" or a name at the top; and paths that name none."""
+    entries, missing = list[str](), list[str]()
+    for path in pair.exclude_folders:
+        wanted = tuple(part.strip().casefold() for part in path.split("/") if part.strip())
+        found = [
+            f"{side}/{folder.id}"
+            for side, tree in trees.items()
+            for folder in tree
+            if folder.role is None and tuple(name.casefold() for name in folder.path) == wanted
+        ]
+        entries += found
+        missing += [] if found else [path]
+    return replace(pair, exclude_folders=tuple(entries)), missing
 
 
 def _forwards(pair: Pair, owners: Mapping[Side, Owner], side: Side) -> bool:

@@ -51,7 +51,7 @@ class Delta:
     ) -> Changes:
         """Go on from each folder's first answer to its end, a page of every folder at a time. A folder whose cursor
         has expired is listed anew; one that was deleted has no cursor afterwards."""
-        streams = {folder: Stream(whole=folder not in cursors) for folder in answers}
+        streams = {folder: Stream(whole=not cursors.get(folder)) for folder in answers}
         for _ in range(PAGES):
             parts: dict[str, Part] = {}
             for folder, answer in answers.items():

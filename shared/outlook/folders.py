@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from shared.model.answers import fits
 from shared.model.errors import NotFound, Unavailable
 from shared.model.mail import Folder
 from shared.model.words import Role
 from shared.outlook.shapes import FOLDER
-from shared.outlook.transport import Answer, Graph, Part, failure, member
+from shared.outlook.transport import Answer, Graph, Part, failure, listed, member
+from shared.ports.replica import Permit
 
 WELL_KNOWN: dict[str, Role] = {
     "inbox": "inbox",
@@ -76,6 +78,35 @@ class Folders:
             raise Unavailable("Graph's folder list is not whole; it is read again later", code="cut_short")
         return tuple(tree.values())
 
+    def is_empty(self, id: str) -> bool:
+        """A listing, not the counters: they may lag."""
+        parts = [Part(f"{self._of(id)}/messages?$select=id&$top=1"), Part(f"{self._of(id)}/childFolders{LIST}")]
+        answers = self._graph.batch(parts, "what is in a folder")
+        for answer in answers:
+            if answer.status != 200:
+                raise failure("what is in a folder", answer)
+        return not any(listed(answer.body, "what is in a folder") for answer in answers)
+
+    def _of(self, id: str) -> str:
+        return f"{self._url}/{quote(id, safe='')}"
+
+    # ---- effects
+    def create(self, name: str, parent: str, permit: Permit) -> str:
+        what, url = "a new folder", f"{self._of(parent)}/childFolders" if parent else self._url
+        return member(self._graph.send("POST", url, {"displayName": name}, what, permit), "id", what)
+
+    def rename(self, id: str, name: str, permit: Permit) -> None:
+        self._graph.send("PATCH", self._of(id), {"displayName": name}, "a folder's new name", permit)
+
+    def move(self, id: str, parent: str, permit: Permit) -> None:
+        body = {"destinationId": parent or "msgfolderroot"}
+        self._graph.send("POST", f"{self._of(id)}/move", body, "a folder's move", permit)
+
+    def delete(self, id: str, permit: Permit) -> None:
+        """Softly: it is found below the deleted items afterwards (Graph: delete mailFolder)."""
+        self._graph.send("DELETE", self._of(id), None, "a folder's removal", permit)
+
+    # ---- roles
     def _learn(self, answers: Iterable[tuple[str, Answer]]) -> None:
         roles, unknown = dict(self._roles), list[str]()
         for name, answer in answers:
@@ -103,4 +134,5 @@ def _folder(value: Mapping[str, Any], above: Folder | None, roles: Mapping[str, 
     aside = value.get("isHidden") or "SearchFolder" in str(value.get("@odata.type"))
     if role is None and (aside or (above is not None and above.role == "system")):
         role = "system"
-    return Folder(id, (*(above.path if above else ()), str(value.get("displayName") or "")), role)
+    path = (*(above.path if above else ()), str(value.get("displayName") or ""))
+    return Folder(id, path, role, above.id if above else "")

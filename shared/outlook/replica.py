@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from shared.model.answers import fits
 from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
-from shared.model.mail import Created, Found, Item, Message, Observed, Trace
+from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Trace
 from shared.model.words import OUTLOOK, Flag, Side
 from shared.outlook import mapping
 from shared.outlook.delta import Delta
@@ -48,7 +48,7 @@ class OutlookMail:
             collections = [f.id for f in tree if f.role not in ("drafts", "system")]
         ids, folders = list(dict.fromkeys(ids)), list(dict.fromkeys(collections))
         parts = [Part(f"{self._message(id)}?{QUERY}") for id in ids]
-        parts += [self._delta.part(folder, cursors.get(folder)) for folder in folders]
+        parts += [self._delta.part(folder, cursors.get(folder) or None) for folder in folders]
         if ids and self._purged is None and len(parts) % PARTS:
             parts.append(self._folders.part(PURGED))
         answers = self._graph.batch(parts, "messages and changes")
@@ -56,6 +56,24 @@ class OutlookMail:
         self._learn_purged(rest)
         items = self._items(dict(zip(ids, reads, strict=True)))
         return Observed(items, self._delta.changes(cursors, dict(zip(folders, streams, strict=True)), tree))
+
+    def tree(self) -> tuple[Folder, ...]:
+        return self._folders.tree()
+
+    def is_empty(self, folder: str) -> bool:
+        return self._folders.is_empty(folder)
+
+    def create_folder(self, name: str, parent: str, permit: Permit) -> str:
+        return self._folders.create(name, parent, permit)
+
+    def rename_folder(self, folder: str, name: str, permit: Permit) -> None:
+        self._folders.rename(folder, name, permit)
+
+    def move_folder(self, folder: str, parent: str, permit: Permit) -> None:
+        self._folders.move(folder, parent, permit)
+
+    def delete_folder(self, folder: str, permit: Permit) -> None:
+        self._folders.delete(folder, permit)
 
     def _message(self, id: str) -> str:
         return f"{self._mailbox}/messages/{quote(id, safe='')}"

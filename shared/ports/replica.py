@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from shared.model.mail import Changes, Created, Found, Item, Message, Observed, Row, Trace
+from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
 from shared.model.words import Flag, Side
 
 Permit = Callable[[], None]
@@ -28,7 +28,30 @@ class Replica(Protocol):
     ) -> Observed:
         """Read messages by id, and what changed in `collections` (folder ids; None = all of them and the folder tree)
         since `cursors`, in as few requests as the vendor allows. A collection without a cursor, or whose cursor has
-        expired, is listed wholly and named in `complete`. An id that is not found maps to None."""
+        expired, is listed wholly and named in `complete`; with the cursor "" it is listed as deep as a look ever goes.
+        An id that is not found maps to None."""
+        ...
+
+    def tree(self) -> tuple[Folder, ...]:
+        """Every folder, parents first, by a complete walk. Unavailable when it is not whole."""
+        ...
+
+    def is_empty(self, folder: str) -> bool:
+        """Does a listing show neither a message nor a folder in it? NotFound when there is no such folder."""
+        ...
+
+    def create_folder(self, name: str, parent: str, permit: Permit) -> str:
+        """-> the new folder's id. `parent` "" is the top. Refused when the name is taken there or can't be."""
+        ...
+
+    def rename_folder(self, folder: str, name: str, permit: Permit) -> None: ...
+
+    def move_folder(self, folder: str, parent: str, permit: Permit) -> None:
+        """With everything in it. Its id may be another one afterwards: only a walk tells."""
+        ...
+
+    def delete_folder(self, folder: str, permit: Permit) -> None:
+        """As the vendor does it: softly, or refused while something is in it."""
         ...
 
     def labels(self) -> frozenset[str] | None:

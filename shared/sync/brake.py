@@ -12,9 +12,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from shared.model.errors import WrongSettings
 from shared.model.links import Intent, Link
+from shared.model.words import other
 from shared.ports.state import Op, Table
 from shared.sync.postpone import postpone
 from shared.sync.rows import LINK, after, link_of_json
@@ -28,7 +30,8 @@ BATCH = 100
 
 class Brake:
     """Counts removals by the hour and holds those that would be too many within 24 hours. Once on it stays on, so that
-    a landslide can't pass in small pieces, until the set that it holds is approved."""
+    a landslide can't pass in small pieces, until the set that it holds is approved. A folder that a person deleted is
+    one act, whatever was in it, up to `brake_folder` messages."""
 
     def guard(self, run: Run, todo: Sequence[Intent]) -> list[Intent]:
         """-> the effects that may go on. Held ones are due again, and shown as waiting."""
@@ -39,19 +42,23 @@ class Brake:
         row = _released(run) or run.session.value(ROW) or {}
         counted = [i for i in removals if not _is_approved(run, i)]
         hours = {hour: n for hour, n in row.get("hours", {}).items() if int(hour) * HOUR > now - DAY - HOUR}
-        if counted and ("held" in row or self._too_many(run, counted, sum(hours.values()))):
+        folders = {key: held for key, held in row.get("folders", {}).items() if held["at"] > now - DAY}
+        acts = _acts(run, counted, folders)
+        landslide = any(held["messages"] > run.policy.brake_folder for held in folders.values())
+        if counted and ("held" in row or landslide or self._too_many(run, counted, sum(hours.values()) + acts)):
             for intent in counted:
                 postpone(run, intent, REASON, run.policy.waits)
-            run.session.put_row(ROW, {"hours": hours, "held": row.get("held", now)})
+            run.session.put_row(ROW, {"hours": hours, "folders": folders, "held": row.get("held", now)})
             return [i for i in todo if i not in counted]
         hour = str(int(now // HOUR))
-        run.session.put_row(ROW, {**row, "hours": {**hours, hour: hours.get(hour, 0) + len(counted)}})
+        run.session.put_row(ROW, {**row, "hours": {**hours, hour: hours.get(hour, 0) + acts}, "folders": folders})
         return list(todo)
 
     @staticmethod
-    def _too_many(run: Run, removals: Sequence[Intent], before: int) -> bool:
-        """Removals that carry no one's trashing over mirror what vanished (setting `mirror_vanished`)."""
-        policy, links, total = run.policy, run.session.lease.links, before + len(removals)
+    def _too_many(run: Run, removals: Sequence[Intent], total: int) -> bool:
+        """`total`: acts of people within a day. Removals that carry no one's trashing over mirror what vanished
+        (setting `mirror_vanished`)."""
+        policy, links = run.policy, run.session.lease.links
         vanished = sum(not intent.because for intent in removals)
         return (
             total > policy.brake_many
@@ -60,7 +67,21 @@ class Brake:
         )
 
 
-def _released(run: Run) -> dict[str, dict[str, int]] | None:
+def _acts(run: Run, removals: Sequence[Intent], folders: dict[str, Any]) -> int:
+    """How many acts of people these removals carry across; those of deleted folders are added up in `folders`."""
+    acts = 0
+    for intent in removals:
+        key = str((intent.state or {}).get("folder", ""))
+        if not run.folders.is_deleted(other(intent.side), key):
+            acts += 1
+            continue
+        acts += key not in folders
+        held = folders.get(key, {"at": run.now(), "messages": 0})
+        folders[key] = {**held, "messages": held["messages"] + 1}
+    return acts
+
+
+def _released(run: Run) -> dict[str, Any] | None:
     """After an approval the brake is off and counts anew; None when there was none."""
     if run.session.value(APPROVAL) is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from shared.model.folders import DropFolder, MakeFolder, MoveFolder, RenameFolder
 from shared.model.links import Intent, Link, Waiting
 from shared.model.mail import Item
 from shared.model.pairs import Pair
@@ -46,7 +47,8 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A step that a run would take now. `item`: the message it starts from, as read; `held`: by the brake."""
+    """A step that a run would take now on `side`. `item`: the message it starts from, as read, None for a step about a
+    folder; `folder`: the role or path of the folder it is about, or of the message's; `held`: by the brake."""
 
     kind: str
     side: Side
@@ -146,9 +148,10 @@ class Desk:
         identity = Identity(self._key, pair)
         labels = crossing(self._policy.categories, identity, replicas.values())
         run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
-        allowed, planned = Reconcile(run, leases, table, name).preview()
-        steps = tuple(_planned(run, intent, intent not in allowed) for intent in planned)
-        return Preview(steps, tuple(row for row in session.all_waiting() if row.reason != "copying"))
+        allowed, planned, about_folders = Reconcile(run, leases, table, name).preview()
+        steps = [_planned_folder(run, step) for step in about_folders if isinstance(step, CHANGING)]
+        steps += [_planned(run, intent, intent not in allowed) for intent in planned]
+        return Preview(tuple(steps), tuple(row for row in session.all_waiting() if row.reason != "copying"))
 
     @staticmethod
     def _free_lease(table: Overlay, name: str) -> None:
@@ -163,5 +166,31 @@ def _planned(run: Run, intent: Intent, held: bool) -> Planned:
     source = other(intent.side) if intent.kind == "create" else intent.side
     id = intent.source if intent.kind == "create" else intent.target
     item = run.peek(source, id) or (link and run.peek(other(source), link.end(other(source)).id)) or None
-    state = intent.state or {}
-    return Planned(intent.kind, intent.side, item, str(state.get("folder", "")), intent.want or {}, held)
+    want = {n: _place(run, str(v)) if n == "folder" else v for n, v in (intent.want or {}).items()}
+    return Planned(intent.kind, intent.side, item, _place(run, str((intent.state or {}).get("folder", ""))), want, held)
+
+
+CHANGING = (MakeFolder, RenameFolder, MoveFolder, DropFolder)
+
+
+def _planned_folder(run: Run, step: MakeFolder | RenameFolder | MoveFolder | DropFolder) -> Planned:
+    want = {"name": step.name} if isinstance(step, RenameFolder) else {}
+    want |= {"parent": _place(run, step.parent)} if isinstance(step, MoveFolder) else {}
+    return Planned(KINDS[type(step)], step.side, None, _place(run, step.key), want, held=False)
+
+
+KINDS: Mapping[type, str] = {
+    MakeFolder: "make folder",
+    RenameFolder: "rename folder",
+    MoveFolder: "move folder",
+    DropFolder: "delete folder",
+}
+
+
+def _place(run: Run, key: str) -> str:
+    """A folder as people know it: its role, or its path on the side that has it."""
+    link = run.folders.links.get(key)
+    if link is None or link.role is not None:
+        return link.role or key if link else key
+    paths = {folder.id: "/".join(folder.path) for folders, _ in run.trees.values() for folder in folders}
+    return next((paths[id] for side in SIDES if (id := link.end(side).id) in paths), key)

@@ -1,16 +1,16 @@
-"""Which folder is which: read-only pairing by role or equal path.
+"""Which folder is which: the folder links of a pair, and the keys by which messages name them.
 
-A message's state names a folder by its key, which is the same on both sides: the role, or a name of the pair of ids.
-A folder without a twin has a key of its own side; a message in it waits.
+A message's state names a folder by its link's key, which is the same on both sides and outlives renames and moves: the
+role, or a hash. What stands under the trash is the trash, what stands under junk is junk.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
+from shared.model.folders import FolderEffect, FolderEnd, FolderLink
 from shared.model.mail import Folder
 from shared.model.words import SIDES, Role, Side, other
 from shared.sync.identity import Identity
@@ -21,97 +21,177 @@ PAIRED_ROLES: tuple[Role, ...] = ("inbox", "sent", "archive", "junk", "trash")
 NEVER: tuple[Role, ...] = ("drafts", "system")
 WATCHED: tuple[Role, ...] = ("junk", "trash")
 
+Aside = Literal["trash", "junk", "drafts", "system", "hidden"]
+"""Where a folder without a part in the pairing stands. `hidden`: excluded by the person, or out of our reach."""
+
+LINKS, ASIDE, PRINT, FACTS = f"{FOLDER}=", f"{FOLDER}-", f"{FOLDER}tree:", f"{FOLDER}facts"
+
+
+LAG = 45.0
+"""How long a write of ours, or a listing, may lag behind."""
+
+
+def is_adrift(end: FolderEnd, placed: float) -> bool:
+    """Did something that we put there at `placed` end in a folder that was deleted by then? Only a walk begun long
+    enough afterwards that still showed the folder live says that it did not."""
+    return end.out is not None and placed > end.alive - LAG
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A folder as the ledger knows it. `path` is a hash. `twin`: the key both sides share, "" without one."""
+    """A folder by its vendor's id. `role`: its own, or that of what it stands in; "system" where nobody looks."""
 
     side: Side
     id: str
     role: Role | None
-    path: str
-    twin: str
-
-    @property
-    def key(self) -> str:
-        return self.twin or f"{self.side}/{self.id}"
+    key: str
 
 
 class FolderMap:
     """Folders of both sides by id and key. Changes are written to the session as they are made."""
 
-    def __init__(self, known: Iterable[Known]) -> None:
-        self._known: dict[tuple[Side, str], Known] = {(k.side, k.id): k for k in known}
-        self._ids: dict[tuple[Side, str], str] = {}
-        self._index()
+    def __init__(self) -> None:
+        self.links: dict[str, FolderLink] = {}
+        self.flat = False
+        self._asides: dict[tuple[Side, str], Aside] = {}
+        self._prints: dict[Side, str] = {}
+        self._keys: dict[tuple[Side, str], str] = {}
 
     @classmethod
     def load(cls, rows: Mapping[str, Mapping[str, Any]]) -> FolderMap:
-        return cls(Known(**value) for key, value in rows.items() if key.startswith(FOLDER))
+        folders = cls()
+        for row, value in rows.items():
+            if row.startswith(LINKS):
+                folders._hold(link_of_json(value))
+            elif row.startswith(ASIDE):
+                folders._asides[value["side"], value["id"]] = value["aside"]
+            elif row.startswith(PRINT):
+                folders._prints[value["side"]] = value["print"]
+            elif row == FACTS:
+                folders.flat = value["flat"]
+        return folders
 
-    def _index(self) -> None:
-        self._ids = {(k.side, k.twin): k.id for k in self._known.values() if k.twin}
+    def _hold(self, link: FolderLink) -> None:
+        for side in SIDES:
+            old = self.links.get(link.key)
+            if old is not None and self._keys.get((side, old.end(side).id)) == link.key:
+                del self._keys[side, old.end(side).id]
+        self.links[link.key] = link
+        for side in SIDES:
+            if link.end(side).id:
+                self._keys[side, link.end(side).id] = link.key
+
+    # ---- asking
+    def link_of(self, side: Side, id: str) -> FolderLink | None:
+        key = self._keys.get((side, id))
+        return self.links[key] if key is not None else None
 
     def get(self, side: Side, id: str) -> Known | None:
-        return self._known.get((side, id))
+        """None for a folder that no walk has shown yet."""
+        link, aside = self.link_of(side, id), self._asides.get((side, id))
+        if link is None and aside is None:
+            return None
+        role: Role | None = "system" if aside == "hidden" else aside or (link.role if link else None)
+        if link is not None and link.end(side).dead:
+            role = "trash"
+        return Known(side, id, role, self.key(side, id))
 
     def key(self, side: Side, id: str) -> str:
-        known = self._known.get((side, id))
-        return known.key if known else f"{side}/{id}"
+        aside, link = self._asides.get((side, id)), self.link_of(side, id)
+        if aside in WATCHED:
+            return str(aside)
+        if link is None:
+            return f"{side}/{id}"
+        end = link.end(side)
+        return "trash" if end.dead and end.trashed else link.key
 
     def id(self, side: Side, key: str) -> str | None:
-        """The vendor's id of the folder with this key, None when the side has none."""
-        return self._ids.get((side, key))
+        """The vendor's id of the folder with this key, None when the side has none that can take anything now."""
+        link = self.links.get(key)
+        end = link.end(side) if link else FolderEnd()
+        usable = end.id and end.out is None and not self.is_hidden(side, end.id)
+        return end.id if usable and link and not (link.effect and link.effect.what in ("create", "delete")) else None
+
+    def swallowed(self, side: Side, id: str, placed: float) -> bool:
+        """Is what we put into this folder at `placed` in the trash by nobody's act?"""
+        link = self.link_of(side, id)
+        return link is not None and link.end(side).trashed and is_adrift(link.end(side), placed)
+
+    def is_deleted(self, side: Side, key: str) -> bool:
+        """Did a person delete this folder there?"""
+        link = self.links.get(key)
+        return link is not None and not link.role and link.end(side).dead
+
+    def is_hidden(self, side: Side, id: str) -> bool:
+        return self._asides.get((side, id)) == "hidden"
 
     def ids(self, side: Side) -> list[str]:
         """Folders that may hold items of ours."""
-        return [k.id for k in self._known.values() if k.side == side and k.role not in NEVER]
+        linked = [link.end(side).id for link in self.links.values() if link.end(side).id]
+        watched = [id for (s, id), aside in self._asides.items() if s == side and aside in WATCHED]
+        return [id for id in linked if not self.is_hidden(side, id)] + watched
 
     def knows(self, side: Side) -> bool:
-        return any(k.side == side for k in self._known.values())
+        return side in self._prints
 
     def differs(self, side: Side, folders: Iterable[Folder], identity: Identity) -> bool:
-        now = {f.id: (f.role, identity.path(normal(f))) for f in folders}
-        return now != {k.id: (k.role, k.path) for k in self._known.values() if k.side == side}
+        return self._prints.get(side) != tree_print(folders, identity)
 
-    def update(self, side: Side, folders: Iterable[Folder], identity: Identity, session: Session) -> None:
-        """Take over one side's tree as it is now. Pairs made once stay, as long as both folders exist; new ones are
-        made by role, else by equal path."""
-        before = dict(self._known)
-        fresh = {(side, f.id): self._as_known(side, f, identity) for f in folders}
-        self._known = {at: k for at, k in self._known.items() if k.side != side} | fresh
-        self._drop_widows()
-        self._pair(side, identity)
-        self._index()
-        for at, known in self._known.items():
-            if before.get(at) != known:
-                session.put_row(f"{FOLDER}{known.side}:{known.id}", asdict(known))
-        for at in before.keys() - self._known.keys():
-            session.delete_row(f"{FOLDER}{at[0]}:{at[1]}")
+    # ---- changing
+    def put(self, link: FolderLink, session: Session) -> FolderLink:
+        if self.links.get(link.key) != link:
+            self._hold(link)
+            session.put_folder(LINKS + link.key, asdict(link), link.due)
+        return link
 
-    def _as_known(self, side: Side, folder: Folder, identity: Identity) -> Known:
-        old = self._known.get((side, folder.id))
-        twin = folder.role if folder.role in PAIRED_ROLES else old.twin if old and not old.role else ""
-        return Known(side, folder.id, folder.role, identity.path(normal(folder)), twin or "")
+    def close(self, link: FolderLink, session: Session) -> None:
+        for side in SIDES:
+            if self._keys.get((side, link.end(side).id)) == link.key:
+                del self._keys[side, link.end(side).id]
+        del self.links[link.key]
+        session.drop_folder(LINKS + link.key)
 
-    def _drop_widows(self) -> None:
-        held = {(k.side, k.twin) for k in self._known.values() if k.twin}
-        for at, k in list(self._known.items()):
-            if k.twin and not k.role and (other(k.side), k.twin) not in held:
-                self._known[at] = replace(k, twin="")
+    def put_aside(self, side: Side, asides: Mapping[str, Aside], session: Session) -> None:
+        """All of one side's, as they are now."""
+        old = {id: aside for (s, id), aside in self._asides.items() if s == side}
+        for id, aside in asides.items():
+            if old.get(id) != aside:
+                self._asides[side, id] = aside
+                session.put_folder(f"{ASIDE}{side}:{id}", {"side": side, "id": id, "aside": aside}, None)
+        for id in old.keys() - asides.keys():
+            del self._asides[side, id]
+            session.drop_folder(f"{ASIDE}{side}:{id}")
 
-    def _pair(self, side: Side, identity: Identity) -> None:
-        free = {
-            s: {k.path: k for k in self._known.values() if k.side == s and not k.twin and not k.role} for s in SIDES
-        }
-        for path, mine in free[side].items():
-            theirs = free[other(side)].get(path)
-            if theirs is not None:
-                outlook = mine if side == "outlook" else theirs
-                twin = "folder:" + identity.hash("folder", outlook.id)[:16]
-                for k in (mine, theirs):
-                    self._known[k.side, k.id] = replace(k, twin=twin)
+    def put_print(self, side: Side, folders: Iterable[Folder], identity: Identity, session: Session) -> None:
+        text = tree_print(folders, identity)
+        if self._prints.get(side) != text:
+            self._prints[side] = text
+            session.put_folder(PRINT + side, {"side": side, "print": text}, None)
+
+    def put_facts(self, session: Session, due: float | None) -> None:
+        """`due`: when both trees are to be read again whatever they look like."""
+        session.put_folder(FACTS, {"flat": self.flat}, due)
+
+    def need(self, side: Side, key: str, session: Session) -> bool:
+        """A message wants this folder on `side`, where it was deleted or never was: it is made (again). -> whether
+        there is a folder to make."""
+        link = self.links.get(key)
+        if link is None or link.excluded or self.is_hidden(other(side), link.end(other(side)).id):
+            return False
+        end = link.end(side)
+        if not link.needed and (end.dead or (link.role == "archive" and not end.id)):
+            self.put(replace(link, needed=True, due=session.now()), session)
+        return True
 
 
-def normal(folder: Folder) -> Folder:
-    return Folder(folder.id, tuple(unicodedata.normalize("NFC", name) for name in folder.path), folder.role)
+def tree_print(folders: Iterable[Folder], identity: Identity) -> str:
+    """The same for the same tree: ids, places, names and roles."""
+    return identity.hash("tree", *sorted(f"{f.id}\0{f.parent}\0{f.role or ''}\0{f.name}" for f in folders))
+
+
+def link_of_json(value: Mapping[str, Any]) -> FolderLink:
+    effect = value["effect"]
+    if effect is not None:
+        effect = FolderEffect(**{**effect, "source": tuple(effect["source"])})
+    ends: dict[str, Any] = {side: FolderEnd(**value[side]) for side in SIDES}
+    return FolderLink(**{**value, **ends, "effect": effect})

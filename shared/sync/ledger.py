@@ -14,6 +14,7 @@ from shared.ports.state import Op, Table
 from shared.sync.lease import Lease, Leases
 from shared.sync.rows import (
     DUE,
+    FOLDER,
     INTENT,
     JOURNAL,
     LINK,
@@ -28,6 +29,7 @@ from shared.sync.rows import (
     to_json,
     waiting_of_json,
     waiting_row,
+    walked_row,
 )
 
 TRANSACTION = 99
@@ -248,6 +250,35 @@ class Session:
 
     def delete_row(self, key: str) -> None:
         self._delete((LAST, key), key)
+
+    # ---- folders
+    def folder_rows(self) -> dict[str, Mapping[str, Any]]:
+        rows = {e.key: e.value for e in self._scan(FOLDER)}
+        self._cache.update(rows)
+        return rows
+
+    def put_folder(self, row: str, value: Mapping[str, Any], due: float | None) -> None:
+        """A row about folders, with when it is due."""
+        old = self.value(row) or {}
+        self._put((LAST, row), row, {**value, "due": due})
+        self._index((LAST, row), row, old.get("due"), due)
+
+    def drop_folder(self, row: str) -> None:
+        old = self.value(row) or {}
+        self._index((LAST, row), row, old.get("due"), None)
+        self._delete((LAST, row), row)
+
+    def walked(self, side: Side) -> float:
+        """When the last walk of this side's folders began that showed them as they are known."""
+        return float((self.value(walked_row(side)) or {}).get("at", 0.0))
+
+    def put_walked(self, side: Side, began: float) -> None:
+        if began > self.walked(side):
+            self.put_row(walked_row(side), {"at": began})
+
+    def note_folder(self, row: str, entry: Entry) -> None:
+        """A line of the journal that stands with the folder's row."""
+        self._notes.setdefault((LAST, row), []).append(entry)
 
     def put_cursor(self, side: Side, collection: str, cursor: str) -> None:
         if (self.value(cursor_row(side, collection)) or {}).get("cursor") != cursor:

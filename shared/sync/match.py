@@ -299,6 +299,7 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
     if item.received < run.pair.since:
         return run.wait(side, item, "old", None)
     if run.folders.id(other(side), run.folders.key(side, item.folder)) is None:
+        run.folders.need(other(side), run.folders.key(side, item.folder), run.session)
         return run.wait(side, item, "folder", run.now() + run.policy.waits)
     row = run.session.waiting(side, item.id)
     if not sent and not known and run.pair.addresses(other(side)).intersection(item.recipients):

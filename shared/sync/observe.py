@@ -20,10 +20,10 @@ SLOWEST = 3600.0
 """The longest pause between two reads of an item that is not found and that nobody said was removed."""
 
 
-def take(run: Run, side: Side, changes: Changes) -> None:
+def take(run: Run, side: Side, changes: Changes, began: float) -> None:
     """Remember what a stream showed. An id that one round shows both present and removed is read."""
     if changes.folders is not None:
-        run.folders.update(side, changes.folders, run.identity, run.session)
+        run.trees[side] = (changes.folders, began)
     run.listed[side].update({row.id: row for row in changes.rows})
     _take_removed(run, side, changes)
     if changes.complete:
@@ -98,6 +98,10 @@ def look(run: Run, link: Link, side: Side, force: bool = False) -> Observation:
     if item is None:
         return absent(run, link, side)
     state = run.state(side, item)
+    if state["folder"] == "trash" != link.base["folder"] and run.folders.swallowed(side, item.folder, end.placed):
+        run.note(link, "overwritten", side, field="folder", value="trash")
+        run.session.put_link(replace(run.recheck(link), base={**link.base, "folder": "trash"}))
+        return Observation("edited", state)
     done = state == link.expected(side)
     if end.due is not None or end.missed is not None or end.said:
         run.session.put_link(link.with_end(side, found_again(end, None if done else end.due)))

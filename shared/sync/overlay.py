@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NoReturn
 
 from shared.model.errors import Conflict
-from shared.model.mail import Found, Message, Observed, Trace
+from shared.model.mail import Folder, Found, Message, Observed, Trace
 from shared.ports.replica import Replica
 from shared.ports.state import ANY, Entity, Op, Table
 
@@ -84,8 +84,13 @@ class ReadOnly:
     def mark(self, folder: str) -> str:
         return self._replica.mark(folder)
 
+    def tree(self) -> tuple[Folder, ...]:
+        return self._replica.tree()
+
+    def is_empty(self, folder: str) -> bool:
+        return self._replica.is_empty(folder)
+
     def create(self, *args: object, **more: object) -> NoReturn:
         raise AssertionError("a preview has no effects")
 
-    def write(self, *args: object, **more: object) -> NoReturn:
-        raise AssertionError("a preview has no effects")
+    write = create_folder = rename_folder = move_folder = delete_folder = create

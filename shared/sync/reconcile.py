@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.model.errors import Conflict, Unavailable
+from shared.model.folders import FolderStep
 from shared.model.links import Intent, Link
 from shared.model.plans import (
     Agree,
@@ -23,13 +24,14 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.ports.state import Entity, Op, Table
 from shared.sync.brake import Brake
 from shared.sync.effects import carry_out
+from shared.sync.folder_round import preview_folders, reconcile_folders
 from shared.sync.labels import is_excluded
 from shared.sync.lease import Leases
 from shared.sync.match import EXCLUDED, plan_create, plan_unlinked
 from shared.sync.observe import look, prefetch, take, touched
 from shared.sync.plan import plan_link
 from shared.sync.postpone import postpone
-from shared.sync.rows import HINT, after, cursor_row
+from shared.sync.rows import HINT, TREE, after, cursor_row
 from shared.sync.run import Run
 from shared.sync.settle import settle
 
@@ -43,6 +45,7 @@ class Reconcile:
         self._run, self._leases, self._table, self._partition = run, leases, table, partition
         self._cursors: dict[Side, dict[str, str]] = {side: {} for side in SIDES}
         self._brake = Brake()
+        self._tree_hinted = False
 
     def work(self, polled: Cursors) -> None:
         """Rounds until nothing new is known or the time is up. `polled`: DingTalk cursors whose news already stand as
@@ -59,16 +62,18 @@ class Reconcile:
             if run.clock.monotonic() > deadline or not (fresh or self._leases.is_dirty()):
                 return
 
-    def preview(self) -> tuple[list[Intent], list[Intent]]:
-        """A round over everything up to its first effect; -> what the brake lets go on, and all that is planned."""
+    def preview(self) -> tuple[list[Intent], list[Intent], list[FolderStep]]:
+        """A round over everything up to its first effect; -> what the brake lets go on, all that is planned for
+        messages, and for folders."""
         run = self._run
         run.new_round()
         settle(run)
         due = set(run.session.due(run.now()))
-        self._collect(self._hints(), due, frozenset(SIDES))
+        self._collect(self._hints(), frozenset(SIDES))
+        folders = preview_folders(run)
         self._plan_all(sorted(due))
         planned = list(run.todo.values())
-        return self._brake.guard(run, planned), planned
+        return self._brake.guard(run, planned), planned, folders
 
     def _round(self, deadline: float) -> set[str]:
         run = self._run
@@ -77,7 +82,8 @@ class Reconcile:
         self._leases.clear_dirty()
         hints = self._hints()
         due = set(run.session.due(run.now()))
-        self._collect(hints, due)
+        self._collect(hints)
+        self._folders(due, deadline)
         self._plan_all(sorted(due))
         run.session.commit()
         carry_out(run, self._brake, deadline)
@@ -97,6 +103,14 @@ class Reconcile:
         for link in links:
             self._plan(link.key)
 
+    def _folders(self, due: set[str], deadline: float) -> None:
+        """Folders first: a message's place is told by what they are. What they made due is part of this round."""
+        run = self._run
+        for side, ids in reconcile_folders(run, due, self._tree_hinted, deadline).items():
+            self._stream(side, ids, anew=True)
+        run.session.commit()
+        due |= set(run.session.due(run.now()))
+
     # ---- collecting
     def _hints(self) -> list[Entity]:
         return list(self._table.scan(self._partition, HINT, after(HINT)))
@@ -112,21 +126,23 @@ class Reconcile:
                     with suppress(Conflict):
                         self._table.transact(self._partition, [op])
 
-    def _collect(self, hints: list[Entity], due: set[str], sides: frozenset[str] = frozenset()) -> None:
+    def _collect(self, hints: list[Entity], sides: frozenset[str] = frozenset()) -> None:
         """Ids from both streams and hints; of these `sides` everything. The ids that are sure to be read go with the
         streams in one request."""
-        run, whole = self._run, set(sides)
+        run, whole, self._tree_hinted = self._run, set(sides), False
         for hint in hints:
             side, _, id = hint.key[len(HINT) :].partition(":")
-            if id:
+            if id == TREE:
+                self._tree_hinted = True
+            elif id:
                 run.hinted[side].add(id)  # type: ignore[index]
             else:
                 whole.add(side)
         for side in SIDES:
             if side in whole or not run.folders.knows(side):
-                self._stream(side, None, due)
+                self._stream(side, None)
         if OUTLOOK not in whole and run.hinted[OUTLOOK]:
-            self._stream(OUTLOOK, self._folders_of_hints(), due)
+            self._stream(OUTLOOK, self._folders_of_hints())
             self._unknown_folders()
 
     def _folders_of_hints(self) -> list[str]:
@@ -146,18 +162,22 @@ class Reconcile:
         items = [run.peek(OUTLOOK, id) for id in sorted(run.hinted[OUTLOOK])]
         places = {item.folder for item in items if item is not None} - set(self._cursors[OUTLOOK])
         if any(run.folders.get(OUTLOOK, place) is None for place in places):
-            self._stream(OUTLOOK, None, set())
+            self._stream(OUTLOOK, None)
         elif places:
-            self._stream(OUTLOOK, sorted(p for p in places if p in set(run.folders.ids(OUTLOOK))), set())
+            self._stream(OUTLOOK, sorted(p for p in places if p in set(run.folders.ids(OUTLOOK))))
 
-    def _stream(self, side: Side, collections: list[str] | None, due: set[str]) -> None:
+    def _stream(self, side: Side, collections: list[str] | None, anew: bool = False) -> None:
+        """`anew`: whatever was seen of these folders before, everything in them is listed."""
         run = self._run
         known = run.folders.ids(side) if collections is None else collections
         run.session.prefetch(cursor_row(side, c) for c in known)
         cursors = {c: str(v["cursor"]) for c in known if (v := run.session.value(cursor_row(side, c)))}
-        ids = sorted(run.hinted[side]) if side == OUTLOOK else []
+        if anew:
+            cursors = dict.fromkeys(known, "")
+        ids = sorted(run.hinted[side]) if side == OUTLOOK and not anew else []
+        began = run.now()
         observed = run.observe(side, ids, cursors, collections)
-        take(run, side, observed.changes)
+        take(run, side, observed.changes, began)
         self._cursors[side].update(observed.changes.cursors or {})
 
     # ---- planning
@@ -175,6 +195,11 @@ class Reconcile:
             run.recheck(link, SIDES, run.now() + run.policy.retry)
             return
         link = run.session.link(key) or link
+        if any(self._is_excluded(link, side) for side in SIDES):
+            for side in SIDES:
+                link = link.with_end(side, replace(link.end(side), due=None))
+            run.session.put_link(replace(link, waits="excluded"))
+            return
         if "unknown" in {seen[side].word for side in SIDES}:
             for side in SIDES:
                 if seen[side].word not in ("kept", "unknown") and link.gone != side:
@@ -201,6 +226,13 @@ class Reconcile:
             return link
         return self._run.session.put_link(replace(link, read_elsewhere=None))
 
+    def _is_excluded(self, link: Link, side: Side) -> bool:
+        """In an excluded folder nothing is written or removed, on neither side."""
+        run, item = self._run, self._run.peek(side, link.end(side).id)
+        folder = run.folders.links.get(str(link.base["folder"]))
+        id = item.folder if item is not None else folder.end(side).id if folder else ""
+        return run.folders.is_hidden(side, id)
+
     def _wait_for_twin(self, link: Link, side: Side) -> None:
         """This side changed and the other is not found: they are read again together, as seldom as the missing one."""
         end, twin = link.end(side), link.end(other(side)).due
@@ -217,7 +249,18 @@ class Reconcile:
             )
             if seen[side].word == "unknown" and changed and link.gone != other(side):
                 seen[side] = look(run, run.session.link(key) or link, side, force=True)
+        if all(seen[side].word in ("edited", "trashed") for side in SIDES):
+            self._read_anew(link, seen)
         return seen
+
+    def _read_anew(self, link: Link, seen: dict[Side, Observation]) -> None:
+        """Both changed: a read from long before the other would make two acts one after the other look like one."""
+        run = self._run
+        at = {side: run.read_at(side, link.end(side).id) for side in SIDES}
+        older, newer = sorted(SIDES, key=lambda side: at[side])
+        if 0.0 < at[older] < at[newer] - run.policy.apart:
+            run.forget(older, link.end(older).id)
+            seen[older] = look(run, run.session.link(link.key) or link, older, force=True)
 
     def _apply(self, step: Step) -> None:
         """May raise Unavailable."""
@@ -273,6 +316,7 @@ class Reconcile:
         )
         if "folder" in changes and run.folders.id(step.side, str(changes["folder"])) is None:
             rest = {name: value for name, value in changes.items() if name != "folder"}
+            run.folders.need(step.side, str(changes["folder"]), run.session)
             postpone(run, intent, "folder", run.policy.waits)
             if not rest:
                 return

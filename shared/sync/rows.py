@@ -12,7 +12,10 @@
 | `i:<id>` | an open intent |
 | `t:<time>:<row>` | an intent, link or waiting item that is due then |
 | `h:<side>:<id>` | a hint, written without the lease; an empty id means the whole side |
-| `f:<side>:<id>` | a folder: its key, role and the hash of its path |
+| `f:=<key>` | a folder's link: both ids, the agreed names as hashes, what is under way |
+| `f:-<side>:<id>` | a folder that has no part in the pairing, and why |
+| `f:tree:<side>` | a hash of that side's tree; `f:facts`: what is known of the vendors' folders |
+| `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
 | `j:<time>:<n>` | the journal |
 | `brake`, `approval`, `a:<key>` | the brake (brake.py) |
@@ -31,6 +34,10 @@ Json = Mapping[str, Any]
 
 LEASE, DIRTY = "lease", "dirty"
 LINK, WAITING, INTENT, DUE, HINT, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "h:", "f:", "j:"
+
+
+TREE = "/"
+"""In a hint's place of an id: the folder trees have to be walked."""
 
 
 def after(prefix: str) -> str:
@@ -56,6 +63,10 @@ def cursor_row(side: Side, collection: str) -> str:
 
 def identity_row(mid: str) -> str:
     return f"m:{mid}"
+
+
+def walked_row(side: Side) -> str:
+    return f"walked:{side}"
 
 
 def due_row(due: float, row: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from shared.model.errors import LeaseLost, TandemError, Unavailable
 from shared.model.links import End, Intent, Link, Waiting
-from shared.model.mail import Item, Observed, Row
+from shared.model.mail import Folder, Item, Observed, Row
 from shared.model.pairs import Pair
 from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
@@ -25,15 +25,18 @@ from shared.sync.ledger import Entry, Session
 class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
-    `fresh`: a read this recent counts as made just before. `brake_*`: removals in 24 hours that are held.
+    `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as
+    made just before. `brake_*`: removals in 24 hours that are held.
     `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
-    Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so."""
+    Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so.
+    `delete_folders`: sides on which an emptied folder is deleted; elsewhere it stays, empty."""
 
     timeout: float = 30.0
     grace: float = 75.0
     hold: float = 120.0
     reread: float = 60.0
     fresh: float = 2.0
+    apart: float = 10.0
     echo: float = 300.0
     unborn: float = 600.0
     retry: float = 30.0
@@ -46,9 +49,11 @@ class Policy:
     brake_some: int = 100
     brake_share: float = 0.25
     brake_vanished: int = 10
+    brake_folder: int = 2000
     junk: Literal["watch", "copy"] = "watch"
     categories: bool = False
     receipts: Literal["careful", "on_read", "never_sent"] = "careful"
+    delete_folders: tuple[Side, ...] = SIDES
     preferences: Preferences = field(default_factory=Preferences)
 
     def may_answer(self, side: Side, when: Literal["read", "trashed unread"]) -> bool:
@@ -66,7 +71,8 @@ class Policy:
 
 
 class Run:
-    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `todo`: effects planned."""
+    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `trees`: folders as walked in
+    this round, and when the walk began; `todo`: effects planned."""
 
     def __init__(
         self,
@@ -86,6 +92,7 @@ class Run:
         self.listed: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
         self.removed: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.hinted: dict[Side, set[str]] = {side: set() for side in SIDES}
+        self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
         self._reads: dict[tuple[Side, str], tuple[Item | None, float]] = {}
@@ -95,6 +102,7 @@ class Run:
             self.listed[side].clear()
             self.removed[side].clear()
             self.hinted[side].clear()
+        self.trees.clear()
         self.todo.clear()
         self._reads.clear()
 
@@ -143,6 +151,10 @@ class Run:
     def peek(self, side: Side, id: str) -> Item | None:
         """The item if this round has read it."""
         return self._reads.get((side, id), (None, 0.0))[0]
+
+    def read_at(self, side: Side, id: str) -> float:
+        """When this round read it, in monotonic time; 0.0 if it has not."""
+        return self._reads.get((side, id), (None, 0.0))[1]
 
     # ---- what items mean
     def state(self, side: Side, item: Item | Row) -> State:
@@ -209,11 +221,14 @@ class Run:
     def permit(self, intent: Intent) -> Callable[[], None]:
         """What must hold as the last thing before this intent's request leaves."""
 
+        return self.permit_until(intent.settle_after)
+
+    def permit_until(self, settle_after: float) -> Callable[[], None]:
         def check() -> None:
             now = self.now()
-            if self.session.lease.expiry < intent.settle_after:
+            if self.session.lease.expiry < settle_after:
                 raise LeaseLost("the lease does not outlive this request; nothing was sent")
-            if now > intent.settle_after - self.policy.settle() + SLACK:
+            if now > settle_after - self.policy.settle() + SLACK:
                 raise LeaseLost("the request waited too long for its turn; nothing was sent")
 
         return check

@@ -23,7 +23,7 @@ from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, FOLDER, after, cursor_row, due_row
+from shared.sync.rows import DUE, FOLDER, TREE, after, cursor_row, due_row, walked_row
 from shared.sync.run import Policy, Run
 from shared.sync.watch import differing
 
@@ -178,8 +178,7 @@ class Service:
             enqueue(self._queue, pair.id, "again")
 
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str]) -> None:
-        name = partition(pair.id)
-        rows = {e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))}
+        name, rows = partition(pair.id), session.folder_rows()
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         identity = Identity(self._key, pair)
         labels = crossing(self._policy.categories, identity, replicas.values())
@@ -211,15 +210,17 @@ class Service:
         if not folders.knows(DINGTALK):
             enqueue(self._queue, pair.id, "first")
             return
-        keys = [cursor_row(DINGTALK, c) for c in folders.ids(DINGTALK)]
-        old = {key[len("c:dingtalk:") :]: e.value["cursor"] for key, e in self._table.get(name, keys).items()}
-        replica = self._replicas(pair, DINGTALK)
+        rows, known = self._table.scan(name, CURSORS, after(CURSORS)), set(folders.ids(DINGTALK))
+        old = {id: e.value["cursor"] for e in rows if (id := e.key[len(CURSORS) :]) in known}
+        replica, began = self._replicas(pair, DINGTALK), self._table.now()
         labels = crossing(self._policy.categories, Identity(self._key, pair), [replica])
         changes = replica.observe((), old, None).changes
         ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
         if folders.differs(DINGTALK, changes.folders or (), Identity(self._key, pair)):
-            ids.append("")
+            ids.append(TREE)
+        else:
+            self._table.transact(name, [Op("put", walked_row(DINGTALK), {"at": began})])
         if ids or cursors:
             leave_hints(self._table, partition(pair.id), DINGTALK, set(ids))
             enqueue(self._queue, pair.id, "poll", cursors=cursors)
@@ -310,6 +311,7 @@ class Service:
 
 MIN_WAKE = 1.0
 LONGEST_ID = 400
+CURSORS = cursor_row(DINGTALK, "")
 
 
 def _notifications(body: bytes) -> list[Mapping[str, Any]]:

@@ -81,7 +81,8 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     """Our copy stands as `id`: close the intent and link the two in one commit."""
     side, now = intent.side, run.now()
     old = run.session.link(intent.key)
-    copy = End(id, seen=listed, due=None if listed else now + run.policy.echo, key=intent.key)
+    due = None if listed else now + run.policy.echo
+    copy = End(id, seen=listed, due=due, key=intent.key, placed=sent_at(run, intent))
     source = End(intent.source, due=now, key=intent.source_key)
     ends = {side: copy, other(side): source}
     link = Link(
@@ -103,6 +104,11 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     run.session.put_link(link)
     run.session.note(intent.mid, _entry(intent, "done"))
     return link
+
+
+def sent_at(run: Run, intent: Intent) -> float:
+    """About when its request left; never earlier than it did."""
+    return intent.settle_after - run.policy.settle()
 
 
 def settle_write(run: Run, intent: Intent) -> None:
@@ -147,6 +153,8 @@ def confirmed(run: Run, link: Link, intent: Intent, item: Item) -> Link:
     done = {name for name, value in want.items() if state[name] == value}
     base = {**link.base, **{name: want[name] for name in done}}
     unsure = (set(link.unsure) - done) | (want.keys() - done)
+    if "folder" in done:
+        link = link.with_end(intent.side, replace(link.end(intent.side), placed=sent_at(run, intent)))
     return replace(link, base=base, unsure=tuple(sorted(unsure)))
 
 

@@ -76,6 +76,9 @@ class DingTalkMail(Group):
         "give Alimail's address without a path, such as https://alimail-cn.aliyuncs.com",
         "https://alimail-cn.aliyuncs.com",
     )
+    alimail_deletes_folders: bool = setting(
+        "set it to false if a folder deleted in Alimail leaves its mail in the trash; emptied folders then stay", True
+    )
     imap_host: str = setting(
         "give the name of the IMAP server alone, such as imap.qiye.aliyun.com", "imap.qiye.aliyun.com"
     )

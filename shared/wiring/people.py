@@ -30,7 +30,8 @@ class People:
         """Ask both vendors whose mailboxes these are, and look at the pairs that there are. Writes nothing.
         NotPermitted when a mailbox can't be opened."""
         owners = {side: self._replicas.owner(side, pair.address(side)) for side in SIDES}
-        return propose(pair, owners, self._pairs.list())
+        trees = {side: self._replicas.replica(pair, side).tree() for side in SIDES} if pair.exclude_folders else {}
+        return propose(pair, owners, self._pairs.list(), trees)
 
     def add(self, pair: Pair, password: str) -> None:
         """`password` "" leaves it for later. NoClientPassword when it is refused: nothing is added then."""

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
+from shared.model.words import OUTLOOK, SIDES
 from shared.ops.removal import Removal
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
 from shared.sync.desk import Desk
@@ -141,6 +142,7 @@ def _policy(settings: Settings) -> Policy:
         junk=settings.junk,
         categories=settings.categories,
         receipts=settings.receipts,
+        delete_folders=SIDES if settings.alimail_deletes_folders else (OUTLOOK,),
     )
 
 

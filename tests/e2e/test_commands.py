@@ -158,9 +158,23 @@ def test_a_refused_password_adds_nothing_and_is_tried_once(company: Company) -> 
 
 def test_a_date_that_is_none_is_refused_before_anything_is_asked(company: Company) -> None:
     assert "2026-11-01" in company.add("--since", "yesterday", ok=False)
-    company.add("--since", "2026-11-01T09:00+08:00", "--exclude-folder", "Private", "--exclude-folder", "人事")
+    company.add("--since", "2026-11-01T09:00+08:00")
     (pair,) = company.product().pairs.list()
-    assert (pair.since, pair.exclude_folders) == (1793494800.0, ("Private", "人事"))
+    assert pair.since == 1793494800.0
+
+
+def test_a_folder_is_left_out_by_its_path_and_bound_by_its_id(company: Company) -> None:
+    box = company.microsoft.mailboxes[CHAN[0]]
+    clients = box.make_folder("Clients")
+    chan = box.make_folder("Chan", clients)
+    assert "there is no folder Nobody in either mailbox" in company.add("--exclude-folder", "Nobody", ok=False)
+    assert company.product().pairs.list() == ()
+    company.add("--exclude-folder", "clients/CHAN")
+    assert company.product().pairs.list()[0].exclude_folders == (f"outlook/{chan}",)
+    company.work()
+    names = {folder.name for folder in company.dingtalk.mailboxes[CHAN[1]].folders()}
+    assert "Clients" in names
+    assert "Chan" not in names
 
 
 # ---- living with it

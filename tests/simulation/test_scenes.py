@@ -153,39 +153,6 @@ def test_a_move_on_one_side_beats_the_trash_on_the_other() -> None:
 
 # ---- what waits, and is shown as waiting
 @BOTH_WAYS
-def test_a_message_in_a_folder_without_a_twin_waits_and_is_listed(side: Side) -> None:
-    scene = Scene()
-    scene.box(side).make_folder("Only here")
-    with scene.no_writes():
-        scene.arrive(side, "a", folder="Only here")
-        scene.run(PUT_OFF)
-        assert scene.waiting() == [(side, "folder")]
-    scene.box(other(side)).make_folder("Only here")
-    scene.run(1800)
-    assert scene.places("a") == {"outlook": ["Only here"], "dingtalk": ["Only here"]}
-    assert scene.waiting() == []
-
-
-@BOTH_WAYS
-def test_a_message_moved_into_a_folder_without_a_twin_waits_and_its_other_changes_go_on(side: Side) -> None:
-    scene = Scene()
-    scene.box(side).make_folder("Only here")
-    scene.linked(side, "a")
-    scene.move(side, "a", "Only here")
-    scene.run()
-    assert scene.places("a")[other(side)] == ["inbox"]
-    assert scene.held_back() == ["folder"]
-    scene.read(side, "a")
-    scene.run(1800)
-    assert scene.state(other(side), "a") == ("inbox", True, "none")
-    assert scene.held_back() == ["folder"]
-    scene.move(side, "a", "Shipments")
-    scene.run(1800)
-    assert scene.state(other(side), "a") == ("Shipments", True, "none")
-    assert scene.held_back() == []
-
-
-@BOTH_WAYS
 def test_a_message_that_is_too_large_waits_and_is_listed_and_holds_up_nothing(side: Side) -> None:
     scene = Scene()
     with scene.no_writes():

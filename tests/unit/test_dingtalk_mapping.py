@@ -235,6 +235,6 @@ def test_the_tree_is_walked_level_by_level_and_only_where_there_are_children() -
     assert asked == [None, "2", "104"]
     assert tree["2"].folder == Folder("2", ("inbox",), "inbox")
     assert (tree["2"].total, tree["2"].unread) == (3, 0)
-    assert tree["104"].folder == Folder("104", ("inbox", "café"), None)
-    assert tree["105"].folder == Folder("105", ("inbox", "café", "归档"), None)
-    assert {id for id, counted in tree.items() if counted.folder.role == "archive"} == {"101"}
+    assert tree["104"].folder == Folder("104", ("inbox", "café"), None, "2")
+    assert tree["105"].folder == Folder("105", ("inbox", "café", "归档"), None, "104")
+    assert tree["101"].folder == Folder("101", tree["101"].folder.path, None)

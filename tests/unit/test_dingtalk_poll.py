@@ -166,7 +166,7 @@ def test_a_poll_shows_the_tree_and_proves_nothing_about_what_it_does_not_show(po
     polled.mailbox.folders["104"] = ShownFolder("客户", parent="2")
     changes = polled.poll().changes
     assert changes.folders is not None
-    assert Folder("104", ("收件箱", "客户"), None) in changes.folders
+    assert Folder("104", ("收件箱", "客户"), None, "2") in changes.folders
     assert (changes.complete, changes.removed) == (frozenset(), frozenset())
 
 

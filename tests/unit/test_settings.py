@@ -46,6 +46,7 @@ def test_what_is_left_out_has_its_default() -> None:
         "graph_url": "https://graph.microsoft.com/v1.0",
         "login_url": "https://login.microsoftonline.com",
         "alimail_url": "https://alimail-cn.aliyuncs.com",
+        "alimail_deletes_folders": True,
         "dingtalk_corp_id": None,
         "dingtalk_app_key": None,
         "dingtalk_app_secret": None,
