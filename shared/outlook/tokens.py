@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from shared.model.answers import plain_code
 from shared.model.errors import NotPermitted, Unavailable
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
 
@@ -13,6 +14,8 @@ SCOPE = "https://graph.microsoft.com/.default"
 EARLY = 300.0
 """A token is replaced this many seconds before it expires."""
 STAND_IN = "https://login.microsoftonline.com"
+EXPIRED = 7000222
+"""AADSTS7000222: the client secret's time is over."""
 PASSING = frozenset({"temporarily_unavailable", "server_error"})
 """OAuth's words for a sign-in service that is not well; every other one means that the app was refused."""
 
@@ -48,9 +51,11 @@ class ClientSecretTokens:
         asked = self._clock.now()
         answer = self._ask()
         if not answer.get("access_token"):
-            code = str(answer.get("error", "unknown"))
+            code = plain_code(answer.get("error")) or "unknown"
             if code in PASSING:
                 raise Unavailable("Entra gave no token just now; it is asked again later", code=code)
+            if EXPIRED in (answer.get("error_codes") or ()):
+                raise NotPermitted("the client secret has expired: make a new one in Entra", code=f"AADSTS{EXPIRED}")
             raise NotPermitted("Entra gave no token for the app: check tenant, client id and secret", code=code)
         token = str(answer["access_token"])
         self._held = token, asked + float(answer.get("expires_in") or 0) - EARLY
