@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from shared.model.answers import plain_code
+from shared.model.answers import Must, fits, plain_code
 from shared.model.errors import NotPermitted, Unavailable
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
 
@@ -18,6 +18,10 @@ EXPIRED = 7000222
 """AADSTS7000222: the client secret's time is over."""
 PASSING = frozenset({"temporarily_unavailable", "server_error"})
 """OAuth's words for a sign-in service that is not well; every other one means that the app was refused."""
+
+
+UNREADABLE = (LookupError, RuntimeError, TypeError, AttributeError, ArithmeticError)
+"""What msal raises, beside its own errors and ValueError, for answers that are no OAuth."""
 
 
 class Tokens(Protocol):
@@ -50,11 +54,11 @@ class ClientSecretTokens:
     def renew(self) -> str:
         asked = self._clock.now()
         answer = self._ask()
-        if not answer.get("access_token"):
+        if not fits(answer, {"access_token": Must(str)}) or not answer["access_token"]:
             code = plain_code(answer.get("error")) or "unknown"
-            if code in PASSING:
+            if code in PASSING or not answer.get("error"):
                 raise Unavailable("Entra gave no token just now; it is asked again later", code=code)
-            if EXPIRED in (answer.get("error_codes") or ()):
+            if fits(answer, {"error_codes": Must([int])}) and EXPIRED in answer["error_codes"]:
                 raise NotPermitted("the client secret has expired: make a new one in Entra", code=f"AADSTS{EXPIRED}")
             raise NotPermitted("Entra gave no token for the app: check tenant, client id and secret", code=code)
         token = str(answer["access_token"])
@@ -76,7 +80,7 @@ class ClientSecretTokens:
                 http_client=wire,
             )
             answer: Mapping[str, Any] = app.acquire_token_for_client(scopes=[SCOPE])
-        except (msal.exceptions.MsalError, ValueError, KeyError, RuntimeError):
+        except (msal.exceptions.MsalError, ValueError, *UNREADABLE):
             if 400 <= wire.status < 500:
                 said = "Entra does not know the tenant: check the tenant id"
                 raise NotPermitted(said, code=str(wire.status)) from None

@@ -229,6 +229,7 @@ def test_expired_secrets_stop_the_pair_with_a_name_for_it_and_new_ones_go_on(
     office.arrive("dingtalk", f"d{number}")
     acted = office.shown()
     caplog.clear()
+    office.look_again()
     assert office.work(1.0) == []
     assert (office.shown(), office.ledger()) == (acted, before)
     told = " ".join(record.getMessage() for record in caplog.records)
