@@ -171,6 +171,7 @@ def nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert not [line for line in told if any(text in line for text in hidden)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", BAD)
 def test_a_vendor_that_answers_badly_changes_nothing(
     office: SmallOffice, how: str, caplog: pytest.LogCaptureFixture
