@@ -27,8 +27,8 @@ class Folder:
 class Row:
     """What a stream or listing shows of a message: a hint at which id to look at, never the truth about it.
 
-    `folder` is the vendor's id, `received` epoch seconds, `message_id` without angle brackets ("" if unknown);
-    `categories` by name."""
+    `folder` is the vendor's id, `received` epoch seconds, `message_id` without angle brackets ("" if unknown),
+    `categories` by name. With the folder "" and received at infinity, nothing but the id is known."""
 
     id: str
     folder: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from shared.model.answers import fits
@@ -84,16 +85,16 @@ class Delta:
 
 def _take_row(folder: str, value: Mapping[str, Any], stream: Stream) -> None:
     """Of several rows the last one wins; an id shown both present and removed stands in both. A row may hold no more
-    than what changed, and what it leaves out, or shows in a way that can't be read, is unknown: it stands with the
-    removed ones, since those are read."""
+    than what changed, and what it leaves out, or shows in a way that can't be read, is unknown: such a row is like no
+    state and as new as can be, so that it is read, linked or not."""
     id = str(value["id"])
-    if "@removed" in value or not fits(value, ROW):
+    if "@removed" in value:
         stream.removed.add(id)
         return
     try:
-        stream.rows[id] = mapping.row(value, folder)
-    except Unavailable:
-        stream.removed.add(id)
+        stream.rows[id] = mapping.row(value, folder) if fits(value, ROW) else Row(id, "", False, "none", inf)
+    except Unavailable:  # a time that is none
+        stream.rows[id] = Row(id, "", False, "none", inf)
 
 
 def _together(streams: Mapping[str, Stream], tree: tuple[Folder, ...] | None) -> Changes:
@@ -101,7 +102,7 @@ def _together(streams: Mapping[str, Stream], tree: tuple[Folder, ...] | None) ->
     rows: dict[str, Row] = {}
     removed = {(folder, id) for folder, stream in streams.items() for id in stream.removed}
     for stream in streams.values():
-        removed |= {(rows[id].folder, id) for id in rows.keys() & stream.rows.keys()}
+        removed |= {(rows[id].folder, id) for id in rows.keys() & stream.rows.keys() if rows[id].folder}
         rows |= stream.rows
     ended: Iterable[tuple[str, Stream]] = [(folder, s) for folder, s in streams.items() if s.cursor]
     return Changes(

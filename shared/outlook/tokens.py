@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from shared.model.answers import Must, fits, plain_code
 from shared.model.errors import SignInRefused, Unavailable
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
 
@@ -42,6 +42,10 @@ ADVICE = {
 }
 """What to do about Entra's refusals (Entra: authentication error codes); the numbers may change, so that they only
 choose words."""
+
+
+UNREADABLE = (LookupError, RuntimeError, TypeError, AttributeError, ArithmeticError)
+"""What msal raises, beside its own errors and ValueError, for answers that are no OAuth."""
 
 
 class Tokens(Protocol):
@@ -117,21 +121,22 @@ class AppTokens:
                 http_client=wire,
             )
             answer: Mapping[str, Any] = app.acquire_token_for_client(scopes=[SCOPE])
-        except (msal.exceptions.MsalError, ValueError, KeyError, RuntimeError):
+        except (msal.exceptions.MsalError, ValueError, *UNREADABLE):
             if 400 <= wire.status < 500:
                 raise SignInRefused(ADVICE["AADSTS90002"], code=str(wire.status)) from None
             raise Unavailable("the sign-in service gave no usable answer", code=str(wire.status)) from None
-        if not answer.get("access_token"):
+        if not fits(answer, {"access_token": Must(str)}) or not answer["access_token"]:
             raise _refusal(answer)
         return answer
 
 
 def _refusal(answer: Mapping[str, Any]) -> SignInRefused | Unavailable:
     """The error for an answer without a token; its code is Entra's own, else OAuth's word."""
-    word, numbers = str(answer.get("error", "unknown")), answer.get("error_codes")
-    if word in PASSING:
+    word = plain_code(answer.get("error")) or "unknown"
+    if word in PASSING or not answer.get("error"):
         return Unavailable("Entra gave no token just now; it is asked again later", code=word)
-    code = f"AADSTS{numbers[0]}" if isinstance(numbers, list) and numbers else word
+    numbers = answer["error_codes"] if fits(answer, {"error_codes": Must([int])}) else []
+    code = f"AADSTS{numbers[0]}" if numbers else word
     what = ADVICE.get(code, "check tenant, client id and credential")
     return SignInRefused(f"Entra gave no token for the app: {what}", code=code)
 
@@ -166,8 +171,6 @@ class _HttpClient:
         if answer.status_code == 429:
             raise Unavailable("the sign-in service throttles; it is asked again later", code="429")
         self.status = answer.status_code
-        if answer.is_other_json:
-            raise Unavailable("the sign-in service gave no usable answer", code=str(answer.status_code))
         answer.text = answer.text.replace(self._login_url, self._authority)
         return answer
 
@@ -176,14 +179,6 @@ class _Answer:
     def __init__(self, answer: HttpResponse) -> None:
         self.status_code, self.headers = answer.status, dict(answer.headers)
         self.text = answer.body.decode("utf-8", "replace")
-
-    @property
-    def is_other_json(self) -> bool:
-        """JSON but no object, on which msal falls over."""
-        try:
-            return not isinstance(json.loads(self.text), dict)
-        except (ValueError, RecursionError):
-            return False
 
     def raise_for_status(self) -> None:
         """msal asks for this; it wraps the answer and raises its own error."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 import requests
+
+from sandbox.faults import ALL, PLANS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "sandbox.main"]
@@ -102,6 +105,28 @@ def _folders(facts: dict[str, Any], app: dict[str, str]) -> requests.Response:
     return requests.get(f"{facts['graph']}/users/{user}/mailFolders", headers=headers, timeout=5)
 
 
+def test_the_troubles_that_can_be_had_are_listed() -> None:
+    ran = tandem("sandbox", "--faults", "list", timeout=30)
+    assert ran.returncode == 0
+    assert {line.split()[0] for line in ran.stdout.splitlines()} == {*PLANS, ALL}
+
+
+def test_every_answer_of_the_vendors_comes_later_by_the_time_that_was_asked_for(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    with running(ready, "--pairs", "1", "--rtt", "150"):
+        facts = json.loads(ready.read_text("utf-8"))
+        for url in (facts["graph"], facts["alimail"]):
+            began = time.monotonic()
+            requests.get(f"{url}/v2/users/x", timeout=5)
+            assert time.monotonic() - began >= 0.15
+        with socket.create_connection((facts["imap"]["host"], facts["imap"]["port"]), 5) as wire:
+            assert wire.recv(100).startswith(b"* OK")
+            began = time.monotonic()
+            wire.sendall(b"A1 NOOP\r\n")
+            assert wire.recv(100).startswith(b"A1 OK")
+            assert time.monotonic() - began >= 0.15
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -110,6 +135,9 @@ def _folders(facts: dict[str, Any], app: dict[str, str]) -> requests.Response:
         (["demo", "--once", "--json", "no/such/folder/figures.json"], "folder that"),
         (["sandbox", "--ready", "."], "can't be written"),
         (["dance"], "dance"),
+        (["sandbox", "--faults", "storm"], "half-answers"),
+        (["demo", "--once", "--faults", "storm"], "lost-answers"),
+        (["sandbox", "--rtt", "-1"], "--rtt"),
     ],
 )
 def test_bad_input_gets_a_clear_message_and_starts_nothing(arguments: list[str], what: str) -> None:

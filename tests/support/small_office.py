@@ -16,7 +16,7 @@ from sandbox.demo.compare import Shown, differences, shown
 from sandbox.dingtalk import DingTalkMail, ImapServer
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
-from sandbox.truth import Mailbox
+from sandbox.truth import Mailbox, Stored
 from sandbox.web import Request, Response, Server, Vendor
 from shared.model.errors import TandemError
 from shared.model.pairs import Pair
@@ -166,11 +166,18 @@ class SmallOffice:
         content = mail(id, to=(box.address,), at=time.time(), attachments={"B.pdf": b"%PDF-1.7 " * 50})
         box.deliver(content, next(f.id for f in box.folders() if f.role == "inbox"))
 
-    def id(self, side: str, id: str) -> str:
-        (found,) = (m.id for m in self.boxes[side].messages() if m.message_id == f"{id}@mail.example")
+    # ---- what there is
+    def has(self, side: str, id: str) -> bool:
+        return any(m.message_id == f"{id}@mail.example" for m in self.boxes[side].messages())
+
+    def message(self, side: str, id: str) -> Stored:
+        (found,) = (m for m in self.boxes[side].messages() if m.message_id == f"{id}@mail.example")
         return found
 
-    # ---- what there is
+    def state(self, side: str, id: str) -> bool:
+        """Whether it is read."""
+        return self.message(side, id).read
+
     def shown(self) -> dict[str, list[Shown]]:
         return {side: shown(box) for side, box in self.boxes.items()}
 

@@ -60,7 +60,8 @@ class OutlookDesk:
         self.world = World(seed)
         self.tenant = microsoft.Tenant()
         self.tenant.clock.now = self.world.now
-        whole = SimTransport(self.world, {"graph.microsoft.com": self.tenant.vendor, "login.test": self.tenant.vendor})
+        hosts = ("graph.microsoft.com", "login.microsoftonline.com")
+        whole = SimTransport(self.world, dict.fromkeys(hosts, self.tenant.vendor))
         self.transport = SpoiltTransport(whole, random.Random(seed))
         self.clock = SimClock(self.world)
         for number in range(4):
@@ -78,8 +79,12 @@ class OutlookDesk:
             nullcontext(),
         )
         tokens._held = (self.tenant.token, self.world.now + 3600.0)
+        self._tokens = tokens
         graph = Graph(self.transport, self.clock, CountedRandom(), NoExecutor(), tokens, microsoft.BASE)
         self.replica: Replica = OutlookMail(graph, microsoft.ADDRESS)
+
+    def forget_token(self) -> None:
+        self._tokens._held = ("", 0.0)
 
     def calm(self) -> None:
         self.transport.share = 0.0
@@ -235,6 +240,25 @@ UNREADABLE: dict[str, Callable[[random.Random, HttpResponse], HttpResponse]] = {
     "a redirect": lambda _, answer: replace(answer, status=302, headers={"location": "https://evil.example"}, body=b""),
     "5xx": lambda _, answer: replace(answer, status=502, body=b"<html>"),
 }
+
+
+@BOTH
+def test_whatever_a_vendor_says_when_it_is_asked_for_a_token_is_a_token_or_one_of_our_errors(
+    make: Callable[[int], Any],
+) -> None:
+    outcomes: Counter[str] = Counter()
+    for seed in range(300):
+        desk = make(seed)
+        desk.restart()
+        if isinstance(desk, OutlookDesk):
+            desk.forget_token()
+        desk.transport.share, desk.transport.only = 1.0, lambda request: "token" in request.url
+        try:
+            well_made(desk.replica.observe((), {}, (desk.folder,)))
+            outcomes["fine"] += 1
+        except TandemError as error:
+            outcomes[type(error).__name__] += 1
+    assert {"fine", "NotPermitted"} < outcomes.keys() | {"Unavailable"}  # a folder that can't be looked at waits
 
 
 @BOTH

@@ -84,7 +84,7 @@ def hangs_up(tag: bytes) -> Iterable[bytes]:
     raise ConnectionError
 
 
-def keeps_quiet(tag: bytes) -> Iterable[bytes]:
+def silence(tag: bytes) -> Iterable[bytes]:
     time.sleep(PATIENCE + 0.2)
     return ()
 
@@ -92,7 +92,7 @@ def keeps_quiet(tag: bytes) -> Iterable[bytes]:
 BROKEN: dict[str, Reply] = {
     "hangs up": hangs_up,
     "bye": lines(b"* BYE system shutdown"),
-    "silence": keeps_quiet,
+    "silence": silence,
     "another tag": lines(b"ZZZZ9 OK done"),
     "no tag": lines(b" OK done"),
     "an empty line": lines(b""),
