@@ -18,10 +18,15 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 @dataclass(slots=True)
 class Edit:
+    """`agreed`: what both sides had last agreed on when it was made. `called`: what a folder's value was called then;
+    it may be called otherwise later, or be no more."""
+
     side: str
     field: str
     value: Any
     at: float
+    agreed: tuple[Any, ...]
+    called: Any
     superseded: bool = False
 
 
@@ -65,16 +70,19 @@ class Oracle:
         if group.twins and self.place(side, item) == "trash":
             return
         for edit in group.edits:
-            seen = self.folders.now_called(edit.value) if field == edit.field == "folder" else edit.value
-            if edit.field == field and (edit.side == side or seen == old):
+            if edit.field == field and (edit.side == side or self._called(field, edit.value) == old):
                 edit.superseded = True
-        group.edits.append(Edit(side, field, value, self._now(), superseded=self._is_no_change(item, field, value)))
+        agreed, called = self._agreed(item, field), self._called(field, value)
+        group.edits.append(Edit(side, field, value, self._now(), agreed, called, superseded=called in agreed))
         group.trashed += value == "trash"
         if value == "trash" and not any(i.message_id == item.message_id for i in self._boxes[other(side)].messages()):
             group.never.add(other(side))
         group.history.append(f"{self._now():.1f} {side} {field}: {old} -> {value}")
 
-    def _is_no_change(self, item: Stored, field: str, value: Any) -> bool:
+    def _called(self, field: str, value: Any) -> Any:
+        return self.folders.now_called(value) if field == "folder" else value
+
+    def _agreed(self, item: Stored, field: str) -> tuple[Any, ...]:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
         same goes for the state in which a message was delivered, while nothing links it yet."""
         rows, agreed = self._rows(), list[Mapping[str, Any]]()
@@ -84,10 +92,8 @@ class Oracle:
                 agreed.append(row["base"])
             elif key.startswith("i:") and row["kind"] == "create" and row["source"] in ids:
                 agreed.append(row["state"])
-        value = self.folders.now_called(value) if field == "folder" else value
-        return value in (
-            [base[field] for base in agreed] or [{"read": False, "flag": "none", "folder": "inbox"}[field]]
-        )
+        delivered = {"read": False, "flag": "none", "folder": "inbox"}
+        return tuple(base[field] for base in agreed or [delivered])
 
     def _shown(self, side: str, item: Stored, field: str) -> Any:
         return self.place(side, item) if field == "folder" else getattr(item, field)
@@ -167,8 +173,10 @@ class Oracle:
         """Nobody's edit is neither on both sides nor in the journal. An edit that fell between our read and our write,
         at a vendor without a version check, can't be seen by anyone."""
         for edit in group.edits:
-            value = self.folders.now_called(edit.value) if edit.field == "folder" else edit.value
-            if group.never or edit.superseded or (edit.field, value) in overwritten:
+            value = self._called(edit.field, edit.value)
+            if group.never or edit.superseded or value in edit.agreed:
+                continue
+            if {(edit.field, value), (edit.field, edit.called)} & overwritten:
                 continue
             if all(any(self._shown(s, i, edit.field) == value for i in items) for s, items in sides.items()):
                 continue
