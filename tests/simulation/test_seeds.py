@@ -11,7 +11,8 @@ import pytest
 from sandbox.simulation.command import parse_seeds, replay
 from sandbox.simulation.story import Story
 
-SEEDS = range(1, 21)
+SEEDS = [*range(1, 51), 52, 56, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204]
+"""The first fifty, and those that once showed something."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)
