@@ -208,11 +208,11 @@ class FolderSight:
         return None
 
     def _same_name(self, side: Side, folder: Folder, parent: str) -> FolderLink | None:
-        """One that is only on the other side, in the same place by the same name."""
+        """One that is only on the other side, in the same place by the same name; an excluded one binds its twin so."""
         tree = self.trees[other(side)]
         for link in self._map.links.values():
             twin = tree.get(link.end(other(side)).id)
-            if link.end(side).id or link.role or link.effect or link.excluded or twin is None:
+            if link.end(side).id or link.role or link.effect or twin is None:
                 continue
             beside = tree.where(twin.id) == "live" and self.parent(other(side), twin) == parent
             if beside and alike(twin.name, folder.name):
