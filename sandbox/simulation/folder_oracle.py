@@ -18,6 +18,10 @@ BLIND = 25.0
 """How long before a write of ours an act may fall without being seen by it: both trees are walked first."""
 
 
+AT_ONCE = 600.0
+"""Two folders of one name that were made and deleted within this may have been one for the product."""
+
+
 @dataclass(slots=True)
 class FolderEdit:
     """`id`: the vendor's; `folder`: the link's key, or side/id while it has none."""
@@ -45,6 +49,8 @@ class FolderOracle:
         self.edits: list[FolderEdit] = []
         self.made: dict[str, str] = {}
         self._may_go: set[str] = set()
+        self._deleted: list[tuple[str, str, float]] = []
+        self._made_at: dict[str, float] = {}
         self.history: list[str] = []
         self.flat, self.keeps_id = False, True
 
@@ -92,7 +98,7 @@ class FolderOracle:
 
     # ---- told by people
     def was_made(self, side: str, id: str, name: str, parent: str | None) -> None:
-        self.made[f"{side}/{id}"] = name
+        self.made[f"{side}/{id}"], self._made_at[f"{side}/{id}"] = name, self._now()
         self._tell(f"{side} makes {name} ({id[-6:]}) in {parent and parent[-6:]}")
 
     def edited(self, side: str, id: str, field: str, value: str) -> None:
@@ -111,8 +117,10 @@ class FolderOracle:
 
     def deleted(self, side: str, subtree: list[str]) -> None:
         """Told before it happens: these folders and their twins may go."""
+        names = {f.id: canon(f.name) for f in self._boxes[side].folders()}
         for id in subtree:
             key = self.key(side, id)
+            self._deleted.append((side, names[id], self._now()))
             self._may_go |= {key, f"{side}/{id}"} | {name for name, k in _keys(self._rows()).items() if k == key}
         self._tell(f"{side} deletes {subtree[0][-6:]} {self.key(side, subtree[0])[-8:]}")
 
@@ -167,10 +175,20 @@ class FolderOracle:
             side, _, id = name.partition("/")
             if {name, now, f"{side}/{self._boxes[side].folder_now(id)}"} & self._may_go:
                 continue
+            if self._was_one(name, side):
+                continue
             row = links.get(now)
             missing = [s for s in SIDES if row is None or row[s]["id"] not in live[s]]
             if missing:
                 self._fail("folder lost", f"{self.made[name]} {now} on {missing}; {self._story()}")
+
+    def _was_one(self, name: str, side: str) -> bool:
+        """Made about when its namesake on the other side was, which was deleted before the two were known as one."""
+        about = (
+            s != side and deleted == canon(self.made[name]) and abs(at - self._made_at[name]) < AT_ONCE
+            for s, deleted, at in self._deleted
+        )
+        return any(about)
 
     def _check_edits(self, rows: Rows, links: Rows, windows: list[tuple[str, float, float]]) -> None:
         for edit in self.edits:

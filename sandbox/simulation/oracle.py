@@ -22,11 +22,16 @@ RUN = 60.0
 
 @dataclass(slots=True)
 class Edit:
+    """`agreed`: what both sides had last agreed on when it was made. `called`: what a folder's value was called then;
+    it may be called otherwise later, or be no more."""
+
     side: str
     field: str
     value: Any
     at: float
     old: Any
+    agreed: tuple[Any, ...]
+    called: Any
     superseded: bool = False
 
 
@@ -73,11 +78,11 @@ class Oracle:
         if group.twins and self.place(side, item) == "trash":
             return
         for edit in group.edits:
-            seen = self.folders.now_called(edit.value) if field == edit.field == "folder" else edit.value
-            if edit.field == field and (edit.side == side or seen == old):
+            if edit.field == field and (edit.side == side or self._called(field, edit.value) == old):
                 edit.superseded = True
-        same = self._is_no_change(group, item, field, value) or self._is_back(group, side, field, value)
-        group.edits.append(Edit(side, field, value, self._now(), old, superseded=same))
+        agreed, called = self._agreed(group, item, field), self._called(field, value)
+        same = called in agreed or self._is_back(group, side, field, value)
+        group.edits.append(Edit(side, field, value, self._now(), old, agreed, called, superseded=same))
         group.trashed += value == "trash"
         there = any(i.message_id == item.message_id for i in self._boxes[other(side)].messages())
         if value in ("trash", "junk") and not there:
@@ -89,11 +94,14 @@ class Oracle:
         edits = [edit for edit in group.edits if (edit.side, edit.field) == (side, field)]
         return bool(edits) and edits[-1].old == value and self._now() - edits[-1].at <= RUN
 
-    def _is_no_change(self, group: Group, item: Stored, field: str, value: Any) -> bool:
+    def _called(self, field: str, value: Any) -> Any:
+        return self.folders.now_called(value) if field == "folder" else value
+
+    def _agreed(self, group: Group, item: Stored, field: str) -> tuple[Any, ...]:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
         same goes for the state in which a message was delivered, while nothing links it yet."""
         if field == "categories":  # the ledger holds hashes of them
-            return value in ((), *(edit.value for edit in group.edits if edit.field == field))
+            return ((), *(edit.value for edit in group.edits if edit.field == field))
         rows, ids = self._rows(), group.ids
         for side, box in self._boxes.items():
             same = [i for i in box.messages() if i.message_id == item.message_id]
@@ -104,8 +112,7 @@ class Oracle:
             opened = [row for key, row in rows.items() if key.startswith("i:") and row["kind"] == "create"]
             agreed = [row["state"] for row in opened if row["source"] in ids]
             agreed.append({"read": False, "flag": "none", "folder": "inbox"})
-        value = self.folders.now_called(value) if field == "folder" else value
-        return value in [base[field] for base in agreed]
+        return tuple(base[field] for base in agreed)
 
     def _shown(self, side: str, item: Stored, field: str) -> Any:
         if field == "categories":
@@ -188,8 +195,10 @@ class Oracle:
         """Nobody's edit is neither on both sides nor in the journal. An edit that fell between our read and our write,
         at a vendor without a version check, can't be seen by anyone."""
         for edit in group.edits:
-            value = self.folders.now_called(edit.value) if edit.field == "folder" else edit.value
-            if group.never or edit.superseded or (edit.field, value) in overwritten:
+            value = self._called(edit.field, edit.value)
+            if group.never or edit.superseded or value in edit.agreed:
+                continue
+            if {(edit.field, value), (edit.field, edit.called)} & overwritten:
                 continue
             if edit.field == "categories" and any(field == "categories" for field, _ in overwritten):
                 continue

@@ -74,6 +74,7 @@ def _passes(run: Run, deadline: float) -> None:
         views, held = sight.views(), sight.held()
         steps = plan_folders(views, held, flat=run.folders.flat, archive=archive_name(run.pair.language))
         done = effects.carry_out(steps, deadline)
+        sight.put_asides()
         for side in effects.written:
             run.trees.pop(side, None)
         if not done or not effects.written:

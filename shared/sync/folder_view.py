@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -56,6 +57,7 @@ class FolderSight:
 
     def __init__(self, run: Run, trees: Mapping[Side, Tree]) -> None:
         self._run, self._map, self.trees = run, run.folders, trees
+        self._unlinked: Counter[str] = Counter()
 
     # ---- taking in
     def take_in(self) -> None:
@@ -65,14 +67,21 @@ class FolderSight:
         for link in list(self._map.links.values()):
             self._put(self._missed(link))
         self._exclude()
+        free = (f for f in self.trees[DINGTALK].folders if f.role is None and not self._map.link_of(DINGTALK, f.id))
+        self._unlinked = Counter(f.name for f in free)
         for side in SIDES:
             for folder in self.trees[side].folders:
                 self._pair(side, folder)
+        self.put_asides()
         for side in SIDES:
             tree = self.trees[side]
-            self._map.put_aside(side, dict(self._asides(side)), self._run.session)
             self._run.session.put_walked(side, tree.began)
             self._map.put_print(side, tree.folders, self._run.identity, self._run.session)
+
+    def put_asides(self) -> None:
+        """Again after a link was closed or let go of an id: what stands in the trash is the trash from then on."""
+        for side in SIDES:
+            self._map.put_aside(side, dict(self._asides(side)), self._run.session)
 
     def _put(self, link: FolderLink) -> FolderLink:
         return self._map.put(link, self._run.session)
@@ -171,21 +180,17 @@ class FolderSight:
         )
 
     def _moved(self, folder: Folder) -> FolderLink | None:
-        """A vanished DingTalk folder whose name or messages `folder` has (Alimail: the id may change with a move)."""
+        """A vanished DingTalk folder whose messages `folder` has, or whose name as the only one (Alimail: a moved
+        folder's id may change)."""
         tree, links = self.trees[DINGTALK], self._map.links.values()
         lost = [k for k in links if k.dingtalk.id and not k.role and tree.get(k.dingtalk.id) is None and not k.effect]
         named = [link for link in lost if link.dingtalk.name == self.hash(folder)]
-        if not lost or (len(named) == 1 and self._is_only_one(folder)):
+        if not lost or (len(named) == 1 and self._unlinked[folder.name] == 1):
             return named[0] if named else None
         rows = self._run.replicas[DINGTALK].observe((), {}, [folder.id]).changes.rows
         held = [self._run.session.link_of(DINGTALK, row.id) for row in rows]
         keys = [str(link.base["folder"]) for link in held if link]
         return next((link for link in lost if link.key in keys), None)
-
-    def _is_only_one(self, folder: Folder) -> bool:
-        """No other folder without a link has its name."""
-        free = (f for f in self.trees[DINGTALK].folders if f.role is None and not self._map.link_of(DINGTALK, f.id))
-        return sum(f.name == folder.name for f in free) == 1
 
     def _may_be_made_again(self, side: Side, folder: Folder, parent: str) -> bool:
         """A folder of this name and place is missing, and it is too early to say that it was deleted."""
@@ -203,11 +208,11 @@ class FolderSight:
         return None
 
     def _same_name(self, side: Side, folder: Folder, parent: str) -> FolderLink | None:
-        """One that is only on the other side, in the same place by the same name."""
+        """One that is only on the other side, in the same place by the same name; an excluded one binds its twin so."""
         tree = self.trees[other(side)]
         for link in self._map.links.values():
             twin = tree.get(link.end(other(side)).id)
-            if link.end(side).id or link.role or link.effect or link.excluded or twin is None:
+            if link.end(side).id or link.role or link.effect or twin is None:
                 continue
             beside = tree.where(twin.id) == "live" and self.parent(other(side), twin) == parent
             if beside and alike(twin.name, folder.name):
