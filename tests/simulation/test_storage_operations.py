@@ -40,13 +40,13 @@ def shown(what: str, counts: Counter[str]) -> str:
 
 
 def test_quiet_rounds_cost_the_same_and_touch_no_blob(measured: Measured, capsys: pytest.CaptureFixture[str]) -> None:
-    quiet = measured.spent()
+    quiet, again = measured.spent(3 * ROUND), measured.spent(3 * ROUND)
     with capsys.disabled():
-        print(shown(f"a quiet pair, {ROUND:g} s", quiet))
-    assert measured.spent() == quiet
-    assert quiet["table read"] <= 400
-    assert quiet["table write"] <= 20
-    assert quiet["queue"] == 3 * (10 + 1)
+        print(shown(f"a quiet pair, {3 * ROUND:g} s", quiet))
+    assert abs(again.total() - quiet.total()) <= 0.05 * quiet.total(), "more by no more than a poll that fell there"
+    assert quiet["table read"] <= 3 * 220
+    assert quiet["table write"] <= 3 * 32
+    assert quiet["queue"] <= 3 * 3 * (10 + 1)
     assert quiet["blob"] == 0
 
 
@@ -61,7 +61,7 @@ def test_a_mirrored_message_costs_few_operations(
         print(shown(f"a message that came to {side} and was copied, beyond quiet rounds", spent))
     assert measured.office.equal()
     assert len(measured.office.shown(side)) == 1
-    assert 0 < spent["table read"] <= 60
+    assert 0 < spent["table read"] <= 75
     assert 0 < spent["table write"] <= 35
     assert spent["queue"] <= 3 * 4
     assert spent["blob"] == 0
