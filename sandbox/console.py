@@ -84,6 +84,13 @@ def guarded(console: Console, run: Callable[[], int], ended: int = 0) -> int:
         raise
 
 
+def until_ended() -> None:
+    """Wait for Ctrl-C or a request to end. In short waits: a signal may reach another thread, which does not wake this
+    one, and only this one acts upon it."""
+    while True:
+        time.sleep(0.2)
+
+
 def _complain(text: str) -> None:
     Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sandbox.console import check_writable, guarded, make_console, write_ready
+from sandbox.console import check_writable, guarded, make_console, until_ended, write_ready
 from shared.cli import pairs, standing
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def sandbox(
             if vendors_only:
                 trouble.begin()
             _announce(console, running, ready)
-            threading.Event().wait()
+            until_ended()
         return 0
 
     raise typer.Exit(guarded(console, run))
@@ -92,7 +91,7 @@ def serve(
             address = host.url.removeprefix("http://")
             write_ready(ready, {"address": address, "functions": host.url, "pid": os.getpid()})
             console.print(f"Serving {len(host.functions)} functions at {host.url}; Ctrl-C ends it.", highlight=False)
-            threading.Event().wait()
+            until_ended()
         return 0
 
     raise typer.Exit(guarded(console, run))

@@ -32,7 +32,8 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
             raise
         except (TandemError, OSError) as error:
             raise SandboxError(f"the state can't be used: {error}") from error
-        if isinstance(product.queue, SqliteQueue):
+        local = isinstance(product.queue, SqliteQueue)
+        if local:
             try:
                 stack.enter_context(only_one(settings.state))
             except InUse as error:
@@ -45,7 +46,7 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
         stack.callback(use, None)
         # The product's own queue is what triggers it: whatever stores it, it can also hand out what it holds.
         queue = cast(QueueSource[Any], product.queue)
-        host = Host(APP, queue, {SCHEDULE: env.get(SCHEDULE, "").strip() or EVERY_SECOND}, port)
+        host = Host(APP, queue, {SCHEDULE: env.get(SCHEDULE, "").strip() or EVERY_SECOND}, port, local=local)
         try:
             host.start()
         except OSError as error:

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 class Host:
     """Serves the app in `appdir`. `settings` go before environment variables where a binding names a %SETTING%.
 
-    One at a time in a process, because the worker library keeps its registry in module globals."""
+    `local`: the queues are on this machine. One host at a time in a process, because the worker library keeps its
+    registry in module globals."""
 
     def __init__(
         self,
@@ -34,10 +35,11 @@ class Host:
         settings: Mapping[str, str],
         port: int = 0,
         engine: Engine | None = None,
+        local: bool = True,
     ) -> None:
         self._appdir, self._queues, self._port = appdir.resolve(), queues, port
         self._settings = ChainMap(dict(settings), dict(os.environ))
-        self._engine = engine
+        self._engine, self._local = engine, local
         self._listeners: list[Listener] = []
         self._timers: list[Timer] = []
         self.functions: list[Function] = []
@@ -88,7 +90,7 @@ class Host:
 
     def _listener(self, function: Function, queues: config.Queues) -> Listener:
         queue = resolve(function.trigger["queueName"], self._settings)
-        return Listener(function, queue, self._queues, queues, self._invoker)
+        return Listener(function, queue, self._queues, queues, self._invoker, self._local)
 
     def _timer(self, function: Function) -> Timer:
         return Timer(function, Cron.parse(resolve(function.trigger["schedule"], self._settings)), self._invoker)

@@ -63,13 +63,16 @@ class QueueSource(Protocol[R]):
 
 
 class Listener:
-    """One queue and the function that it triggers. `wake` says that a message was just put."""
+    """One queue and the function that it triggers. `wake` says that a message was just put. `local`: looking costs
+    nothing; elsewhere each look is a request, and they get as rare as host.json says while nothing comes."""
 
     def __init__(
-        self, function: Function, queue: str, source: QueueSource[Any], config: Queues, invoker: Invoker
+        self, function: Function, queue: str, source: QueueSource[Any], config: Queues, invoker: Invoker, local: bool
     ) -> None:
         self._function, self._queue, self._source, self._config = function, queue, source, config
         self._invoker = invoker
+        longest = config.maxPollingInterval.total_seconds()
+        self._idle = min(IDLE, longest) if local else longest
         self._running = 0
         self._lock = threading.Lock()
         self._event = threading.Event()
@@ -98,7 +101,7 @@ class Listener:
                 return
             try:
                 batch = self._take()
-                pause = BUSY if batch else min(pause * 2, IDLE, self._config.maxPollingInterval.total_seconds())
+                pause = BUSY if batch else min(pause * 2, self._idle)
             except Exception:  # a queue that can't be reached now may be later; Azure's host goes on as well
                 logger.exception("queue %s can't be read; trying again in %g s", self._queue, BROKEN)
                 pause = BROKEN

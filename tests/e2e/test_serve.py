@@ -21,9 +21,10 @@ from sandbox.demo.watch import SIDES, Side, other
 from sandbox.people import meet
 from sandbox.truth import Stored
 from shared.state.queue import SqliteQueue
+from tests.support.azure_services import azure_services
 from tests.support.processes import Process, process, tandem, until
 
-IN_STEP = 60.0
+IN_STEP = 120.0
 TIMES = {"TANDEM_POLL_SECONDS": "1", "TANDEM_TWIN_HOLD_SECONDS": "1"}
 SHORTEST_LEASE = {"TANDEM_GRACE_SECONDS": "0", "TANDEM_LEASE_SECONDS": "70"}
 """What a killed process had in hand is free again after this many seconds."""
@@ -307,3 +308,24 @@ def test_without_a_public_address_there_is_no_push_but_mail_crosses(tmp_path: Pa
     scene.mail_arrives(2)
     scene.in_step(8)
     assert serving.end() == 0, serving.output()
+
+
+# ---- the same with state on Azure
+@pytest.fixture
+def azure() -> Iterator[dict[str, str]]:
+    with azure_services() as services:
+        yield services.environment
+
+
+@pytest.mark.slow
+def test_on_azure_two_mailboxes_stay_in_step_over_restarts(
+    tmp_path: Path, stack: ExitStack, azure: dict[str, str]
+) -> None:
+    play_with_restarts(Scene(tmp_path, azure, stack))
+
+
+@pytest.mark.slow
+def test_on_azure_two_processes_share_the_work_and_one_is_killed(
+    tmp_path: Path, stack: ExitStack, azure: dict[str, str]
+) -> None:
+    play_with_a_kill(Scene(tmp_path, {**azure, **SHORTEST_LEASE}, stack), others=1)
