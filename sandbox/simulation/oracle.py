@@ -84,16 +84,18 @@ class Oracle:
 
     def _agreed(self, item: Stored, field: str) -> tuple[Any, ...]:
         """An edit back to what both sides last agreed on is no change to anyone who did not see what was between; the
-        same goes for the state in which a message was delivered, while nothing links it yet."""
-        rows, agreed = self._rows(), list[Mapping[str, Any]]()
+        same goes for the state in which a message was delivered, while nothing links it yet: a copy under way may come
+        to nothing, and the two be matched."""
+        rows, agreed, linked = self._rows(), list[Mapping[str, Any]](), False
         ids = {i.id for box in self._boxes.values() for i in box.messages() if i.message_id == item.message_id}
         for key, row in rows.items():
             if key.startswith("l:") and ids & {row["outlook"]["id"], row["dingtalk"]["id"]}:
                 agreed.append(row["base"])
+                linked = True
             elif key.startswith("i:") and row["kind"] == "create" and row["source"] in ids:
                 agreed.append(row["state"])
         delivered = {"read": False, "flag": "none", "folder": "inbox"}
-        return tuple(base[field] for base in agreed or [delivered])
+        return tuple(base[field] for base in (agreed if linked else [*agreed, delivered]))
 
     def _shown(self, side: str, item: Stored, field: str) -> Any:
         return self.place(side, item) if field == "folder" else getattr(item, field)

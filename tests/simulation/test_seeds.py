@@ -11,7 +11,7 @@ import pytest
 from sandbox.simulation.command import parse_seeds, replay
 from sandbox.simulation.story import Story
 
-SEEDS = [*range(1, 51), 52, 56, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204]
+SEEDS = [*range(1, 51), 52, 56, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204, 302, 369, 477, 517, 597]
 """The first fifty, and those that once showed something."""
 
 
