@@ -14,8 +14,13 @@ from sandbox.simulation.story import Story
 SEEDS = [*range(1, 51), 52, 56, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204, 302, 369, 477, 517, 597]
 """The first fifty, and those that once showed something."""
 
+TAKEN_FOR_ANOTHER = pytest.mark.xfail(
+    reason="until DingTalk is known to keep the ids of moved folders, a new folder is taken for a deleted one when a "
+    "message of that one was moved into it"
+)
 
-@pytest.mark.parametrize("seed", SEEDS)
+
+@pytest.mark.parametrize("seed", [*SEEDS, pytest.param(551, marks=TAKEN_FOR_ANOTHER)])
 def test_a_seed_shows_no_violation(seed: int) -> None:
     outcome = Story(seed).play()
     told = "\n".join(f"{what}: {text}" for what, text in outcome.violations)
