@@ -106,13 +106,18 @@ class FolderOracle:
         those who did not see what was between."""
         key = self.key(side, id)
         before = self._shown_before.setdefault(f"{side} {key} {field}", set())
+        agreed = self._rows().get(f"f:={key}", {}).get(side, {}).get("parent")
         back, was = bool({value, canon(value)} & before), self._shown(side, id, field)
         before |= {was, value, canon(value)}
         for edit in self.edits:
             mine = edit.side == side and self._boxes[side].folder_now(edit.id) == id
             if (mine or self.now_called(edit.folder) == key) and edit.field == field:
                 edit.superseded = True
-        self.edits.append(FolderEdit(side, id, key, field, value, self._now(), superseded=back))
+        self.edits.append(
+            FolderEdit(
+                side, id, key, field, value, self._now(), superseded=back or (field == "parent" and value == agreed)
+            )
+        )
         self._tell(f"{side} {field} of {id[-6:]} {key[-8:]}: {value}")
 
     def deleted(self, side: str, subtree: list[str]) -> None:

@@ -67,6 +67,7 @@ class FolderSight:
         for link in list(self._map.links.values()):
             self._put(self._missed(link))
         self._exclude()
+        self._learn()
         free = (f for f in self.trees[DINGTALK].folders if f.role is None and not self._map.link_of(DINGTALK, f.id))
         self._unlinked = Counter(f.name for f in free)
         for side in SIDES:
@@ -183,6 +184,8 @@ class FolderSight:
         """A vanished DingTalk folder whose messages `folder` has, or whose name as the only one (Alimail: a moved
         folder's id may change)."""
         tree, links = self.trees[DINGTALK], self._map.links.values()
+        if self._map.keeps_ids:
+            return None
         lost = [k for k in links if k.dingtalk.id and not k.role and tree.get(k.dingtalk.id) is None and not k.effect]
         named = [link for link in lost if link.dingtalk.name == self.hash(folder)]
         if not lost or (len(named) == 1 and self._unlinked[folder.name] == 1):
@@ -191,6 +194,13 @@ class FolderSight:
         held = [self._run.session.link_of(DINGTALK, row.id) for row in rows]
         keys = [str(link.base["folder"]) for link in held if link]
         return next((link for link in lost if link.key in keys), None)
+
+    def _learn(self) -> None:
+        """A folder that stands elsewhere under its old id tells that DingTalk's folders keep theirs."""
+        for link in self._map.links.values():
+            if not self._map.keeps_ids and self.shown(link, DINGTALK).moved:
+                self._map.keeps_ids = True
+                self._map.put_facts(self._run.session, None)
 
     def _may_be_made_again(self, side: Side, folder: Folder, parent: str) -> bool:
         """A folder of this name and place is missing, and it is too early to say that it was deleted."""
@@ -203,7 +213,7 @@ class FolderSight:
         for link in self._map.links.values():
             end, twin = link.end(side), link.end(other(side))
             same = (end.name, end.parent) == (self.hash(folder), parent)
-            if same and end.dead and not link.role and not link.effect and not twin.dead and not link.excluded:
+            if same and end.dead and not link.role and not link.effect and twin.out is None and not link.excluded:
                 return link
         return None
 

@@ -48,11 +48,12 @@ class Known:
 
 
 class FolderMap:
-    """Folders of both sides by id and key. Changes are written to the session as they are made."""
+    """Folders of both sides by id and key. Changes are written to the session as they are made. `flat`: DingTalk's
+    system folders take no folders; `keeps_ids`: a folder moved there keeps its id. Both are learned."""
 
     def __init__(self) -> None:
         self.links: dict[str, FolderLink] = {}
-        self.flat = False
+        self.flat, self.keeps_ids = False, False
         self._asides: dict[tuple[Side, str], Aside] = {}
         self._prints: dict[Side, str] = {}
         self._keys: dict[tuple[Side, str], str] = {}
@@ -68,7 +69,7 @@ class FolderMap:
             elif row.startswith(PRINT):
                 folders._prints[value["side"]] = value["print"]
             elif row == FACTS:
-                folders.flat = value["flat"]
+                folders.flat, folders.keeps_ids = value["flat"], value["keeps_ids"]
         return folders
 
     def _hold(self, link: FolderLink) -> None:
@@ -170,7 +171,7 @@ class FolderMap:
 
     def put_facts(self, session: Session, due: float | None) -> None:
         """`due`: when both trees are to be read again whatever they look like."""
-        session.put_folder(FACTS, {"flat": self.flat}, due)
+        session.put_folder(FACTS, {"flat": self.flat, "keeps_ids": self.keeps_ids}, due)
 
     def need(self, side: Side, key: str, session: Session) -> bool:
         """A message wants this folder on `side`, where it was deleted or never was: it is made (again). -> whether

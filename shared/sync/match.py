@@ -142,7 +142,7 @@ def _is_moved(run: Run, side: Side, item: Item, link: Link) -> bool:
     if run.busy(link.key):
         run.wait(side, item, "under way", run.now() + run.policy.busy)
         return True
-    if run.read(DINGTALK, link.dingtalk.id) is not None:
+    if run.read(DINGTALK, link.dingtalk.id, run.policy.fresh) is not None:
         return False
     if not is_certain(run, link, item):
         run.recheck(link, (DINGTALK,))

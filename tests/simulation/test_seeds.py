@@ -13,12 +13,15 @@ from sandbox.simulation.command import parse_seeds, replay
 from sandbox.simulation.story import Story
 
 SEEDS = range(1, 51)
-KEPT = (42, 52, 56, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204, 239, 241, 345, 468, 572)
+KEPT = (
+    *(52, 56, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204, 239, 241),
+    *(302, 345, 369, 468, 477, 517, 572, 597),
+)
 """Seeds that once failed: edits during a long create, a process frozen between read and plan, a message renumbered
 while it was being copied, a twin missed twice within a second, folders moved and deleted while they were followed."""
 
 
-@pytest.mark.parametrize("seed", sorted({*SEEDS, *KEPT}))
+@pytest.mark.parametrize("seed", [*SEEDS, *KEPT])
 def test_a_seed_shows_no_violation(seed: int) -> None:
     outcome = Story(seed).play()
     told = "\n".join(f"{what}: {text}" for what, text in outcome.violations)
