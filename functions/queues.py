@@ -30,6 +30,13 @@ def work(message: func.QueueMessage) -> None:
     get_product().service.work(_object(message))
 
 
+@blueprint.function_name("bulk")
+@blueprint.queue_trigger(arg_name="message", queue_name="bulk", connection="AzureWebJobsStorage")
+def bulk(message: func.QueueMessage) -> None:
+    """Reconcile a (pair, kind) in short turns that yield to live work."""
+    get_product().service.work(_object(message), bulk=True)
+
+
 def _object(message: func.QueueMessage) -> dict[str, Any]:
     """The message's JSON object; ValueError, without its text, when it is something else."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,13 +28,21 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
     with product() as built:
         pairs = built.pairs.list()
         told = [(pair, _told(pair, built.desk.status(pair))) for pair in pairs]
+        app = built.service.app_status()
         if as_json:
-            print(json.dumps({"pairs": [facts for _, facts in told]}, indent=1))
+            callbacks = asdict(app.callbacks) if app.callbacks else None
+            facts = {"pairs": [facts for _, facts in told], "poisoned": app.poisoned, "callbacks": callbacks}
+            print(json.dumps(facts, indent=1))
             return
         for pair, facts in told:
             console.print(f"[bold]{escape(pair.name)}[/bold] ({pair.id}): {facts['state']}")
             for name, text in _lines(pair, facts):
                 console.print(f"  {name:<12} {escape(text)}")
+        for queue, count in app.poisoned.items():
+            if count:
+                console.print(f"{count} messages of queue {queue} kept failing: see `tandem poison list`.")
+        if app.callbacks and app.callbacks.clock_off is not None:
+            console.print(f"This machine's clock seems {app.callbacks.clock_off:g} s off: set it.")
         if not told:
             console.print("There is no pair yet: see `tandem pair add --help`.")
 
@@ -43,6 +52,7 @@ def _told(pair: Pair, status: Status) -> dict[str, Any]:
     return {
         "pair": pair.id,
         "state": "paused" if pair.paused else _state(status),
+        "paused_why": pair.paused_why,
         "links": status.links,
         "gone": status.gone,
         "read_elsewhere": status.read_elsewhere,
@@ -65,7 +75,8 @@ def _state(status: Status) -> str:
 
 
 def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
-    lines = [("in step", f"{facts['links']} messages"), ("last run", clock(facts["last_run"]))]
+    lines = [("paused", PAUSED.get(facts["paused_why"], facts["paused_why"]))] if facts["paused_why"] else []
+    lines += [("in step", f"{facts['links']} messages"), ("last run", clock(facts["last_run"]))]
     if facts["last_error"]:
         lines.append(("it failed", facts["last_error"]))
     if facts["brake"]:
@@ -139,6 +150,7 @@ def _what(step: Planned) -> str:
     return f"{changes} (held)" if step.held else changes or step.kind
 
 
+PAUSED = {"left": "the person has left the organisation in DingTalk"}
 FOLDER_WORDS = {"make folder": "", "rename folder": " to ", "move folder": " below ", "delete folder": ""}
 WORDS = {
     ("read", True): "mark read",

@@ -40,7 +40,7 @@ def carry_out(run: Run, brake: Brake, deadline: float) -> None:
     todo = brake.guard(run, todo)
     while todo:
         batch, todo = todo[: run.policy.batch], todo[run.policy.batch :]
-        if run.clock.monotonic() > deadline:
+        if run.clock.monotonic() > deadline or run.must_yield():
             for intent in batch + todo:
                 postpone(run, intent, "time")
             return

@@ -95,6 +95,8 @@ class Run:
         self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
+        self.must_yield: Callable[[], bool] = lambda: False
+        """Whether live work waits, so that no new effect may start."""
         self._reads: dict[tuple[Side, str], tuple[Item | None, float]] = {}
 
     def new_round(self) -> None:

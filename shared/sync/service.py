@@ -6,7 +6,7 @@ import hmac
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost, NotFound, TandemError
@@ -33,7 +33,9 @@ SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP = 300.0
 PEOPLE, EVERYBODY = 3600.0, 86400.0
-QUEUES = ("poll", "work")
+QUEUES = ("poll", "work", "bulk")
+BULK = 10.0
+"""Seconds in which a bulk run starts effects."""
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
 
@@ -137,8 +139,9 @@ class Service:
                     except TandemError as exc:
                         log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
 
-    def work(self, message: Mapping[str, Any]) -> None:
-        """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told."""
+    def work(self, message: Mapping[str, Any], bulk: bool = False) -> None:
+        """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told. `bulk`: for
+        10 s at most, and no longer than until live work waits."""
         if "event" in message or "people" in message:
             if self._events is not None:
                 self._events.work(message)
@@ -156,14 +159,14 @@ class Service:
         if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
             return  # the first run of a pair that was removed, with all its rows, since the message was looked at
         if lease is not None:
-            self._run(pair, leases, lease, message.get("cursors") or {})
+            self._run(pair, leases, lease, message.get("cursors") or {}, bulk)
 
     # ---- a run
-    def _run(self, pair: Pair, leases: Leases, lease: Lease, cursors: Mapping[str, str]) -> None:
+    def _run(self, pair: Pair, leases: Leases, lease: Lease, cursors: Mapping[str, str], bulk: bool) -> None:
         session = Session(self._table, partition(pair.id), leases, lease)
         delay, error = 0.0, ""
         try:
-            self._reconcile(pair, leases, session, cursors)
+            self._reconcile(pair, leases, session, cursors, bulk)
             self._plan_wake(pair, session)
         except LeaseLost:
             log.info("pair %s: the lease was lost; the run ends", pair.id)
@@ -177,13 +180,16 @@ class Service:
         if not delay and leases.is_dirty():
             enqueue(self._queue, pair.id, "again")
 
-    def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str]) -> None:
+    def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str], bulk: bool) -> None:
         name, rows = partition(pair.id), session.folder_rows()
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         identity = Identity(self._key, pair)
         labels = crossing(self._policy.categories, identity, replicas.values())
         folders = FolderMap.load(rows)
-        run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
+        policy = replace(self._policy, budget=BULK) if bulk else self._policy
+        run = Run(pair, replicas, session, folders, identity, policy, self._clock, self._executor, labels)
+        if bulk:
+            run.must_yield = leases.is_dirty
         Reconcile(run, leases, self._table, name).work(cursors)
 
     def _plan_wake(self, pair: Pair, session: Session) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -18,6 +19,7 @@ from sandbox.main import app
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
 from sandbox.web import Server
+from shared.ports.state import ReceivingQueue
 from shared.wiring.product import Product, build
 from shared.wiring.settings import load_settings
 from tests.support.scene import mail
@@ -270,3 +272,21 @@ def test_wrong_settings_are_listed_and_nothing_is_shown(company: Company) -> Non
     assert "TANDEM_GRAPH_URL" in told
     assert "TANDEM_POLL_SECONDS" in told
     assert "Traceback" not in told
+
+
+def test_messages_that_kept_failing_are_listed_and_given_back(company: Company) -> None:
+    company.add()
+    product = company.product()
+    queue = cast(ReceivingQueue, product.queue)
+    for received in queue.receive("work", 16, 60.0):
+        queue.poison("work", received)
+    assert "work kept failing" in company.run("status").output
+    assert json.loads(company.run("status", "--json").output)["poisoned"]["work"] == 1
+    (message,) = queue.poisoned("work")
+    told = company.run("poison", "list").output
+    assert message.id in told
+    assert product.pairs.list()[0].id in told
+    assert "no queue of this name" in company.run("poison", "replay", "play", message.id, ok=False).output
+    assert "is gone" in company.run("poison", "replay", "work", "nothing", ok=False).output
+    assert "1 given back" in company.run("poison", "replay", "work", message.id).output
+    assert (queue.depth("work"), queue.depth("work-poison")) == (1, 0)

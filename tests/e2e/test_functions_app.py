@@ -107,6 +107,7 @@ def test_the_app_has_these_triggers_and_no_other(indexed: dict[str, Function]) -
         "tick": ("timerTrigger", "%TANDEM_TICK_SCHEDULE%", "False"),
         "poll": ("queueTrigger", "poll", "AzureWebJobsStorage"),
         "work": ("queueTrigger", "work", "AzureWebJobsStorage"),
+        "bulk": ("queueTrigger", "bulk", "AzureWebJobsStorage"),
     }
 
 

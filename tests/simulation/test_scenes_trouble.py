@@ -106,6 +106,22 @@ def _trashed(scene: Scene, side: Side) -> int:
     return sum(scene.place(side, message) == "trash" for message in scene.box(side).messages())
 
 
+def test_a_bulk_run_starts_nothing_once_its_short_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    for worker in scene.stage.workers:
+        worker.busy = True  # so that nothing but these runs is at work
+    scene.arrive("outlook", "new")
+    scene.desk().wake(scene.pair)
+    service = scene.office.product().service
+    monkeypatch.setattr("shared.sync.service.BULK", 0.0)
+    service.work({"pair": "pair-1"}, bulk=True)
+    assert scene.all("dingtalk", "new") == []
+    monkeypatch.setattr("shared.sync.service.BULK", 10.0)
+    scene.world.now += 60.0
+    service.work({"pair": "pair-1"}, bulk=True)
+    assert len(scene.all("dingtalk", "new")) == 1
+
+
 def test_expired_delta_tokens_cause_no_write() -> None:
     scene = Scene()
     for number in range(5):

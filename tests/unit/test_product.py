@@ -220,7 +220,7 @@ def test_with_a_dingtalk_app_people_are_looked_up_by_the_hour_and_by_a_worker(tm
     assert product.callback is not None
     assert product.quota is not None
     status = product.service.app_status()
-    assert (status.callbacks, status.poisoned) == (CallbackStatus(0, None), {"poll": 0, "work": 0})
+    assert (status.callbacks, status.poisoned) == (CallbackStatus(0, None), {"poll": 0, "work": 0, "bulk": 0})
 
 
 def test_without_a_dingtalk_app_nobody_is_looked_up_and_events_are_left_alone(settings: Settings, parts: Parts) -> None:
@@ -242,7 +242,7 @@ def test_a_message_that_failed_for_good_is_counted_told_and_kept(
     product.service.tick()
     assert "queue work: 1 messages failed for good" in caplog.text
     assert "zqx" not in caplog.text
-    assert product.service.app_status().poisoned == {"poll": 0, "work": 1}
+    assert product.service.app_status().poisoned == {"poll": 0, "work": 1, "bulk": 0}
     assert queue.depth("work-poison") == 1
 
 
