@@ -105,14 +105,12 @@ def demo(
     pairs: Pairs = 2,
     poll: Poll = 2.0,
     rtt: Rtt = 0,
-    faults: Trouble = "",
-    seed: Seed = 1,
 ) -> None:
     """Two offices at work while you watch; ends with both mailboxes compared.
 
     The exit status is 1 when anything was lost, doubled, echoed or sent, or isn't the same on both sides."""
     check_writable("--json", json_file)
-    trouble = _trouble(faults, seed, rtt)
+    trouble = _trouble("", 1, rtt)
     console = make_console()
 
     def run() -> int:

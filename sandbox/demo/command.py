@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.demo.play import BRISK, PATIENCE, TROUBLED, WATCHABLE, play
+from sandbox.demo.play import BRISK, WATCHABLE, play
 from sandbox.faults import Faults
 from sandbox.running import Sandbox
 
@@ -16,8 +16,7 @@ def demo(*, once: bool, json_file: Path | None, pairs: int, poll: float, faults:
     """-> exit status: 0, or 1 when anything was lost, doubled, echoed or sent, or isn't the same on both sides."""
     console.print(f"Starting both vendors and the app for {pairs} people; no cloud account is needed.", highlight=False)
     with Sandbox(pairs=pairs, poll=poll, faults=faults) as sandbox:
-        patience = TROUBLED if faults.troubles else PATIENCE
-        result = play(sandbox, console, BRISK if once else WATCHABLE, patience=patience)
+        result = play(sandbox, console, BRISK if once else WATCHABLE)
     if json_file is not None:
         json_file.write_text(json.dumps(result.json(), ensure_ascii=False, indent=1) + "\n", "utf-8")
     return 0 if result.good else 1

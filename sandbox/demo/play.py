@@ -18,9 +18,6 @@ from sandbox.demo.watch import STEP, Watcher
 
 PATIENCE = 45.0
 """Seconds to wait for what has not crossed yet; what then still hasn't shows in the comparison."""
-TROUBLED = 300.0
-"""The same where vendors fail: a write without an answer is looked for when it can no longer come, and again a minute
-later."""
 QUIET = 1.5
 """Seconds after the last look of the product in which an echo would have been written."""
 

@@ -136,7 +136,6 @@ def test_every_answer_of_the_vendors_comes_later_by_the_time_that_was_asked_for(
         (["sandbox", "--ready", "."], "can't be written"),
         (["dance"], "dance"),
         (["sandbox", "--faults", "storm"], "half-answers"),
-        (["demo", "--once", "--faults", "storm"], "lost-answers"),
         (["sandbox", "--rtt", "-1"], "--rtt"),
     ],
 )
