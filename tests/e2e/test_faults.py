@@ -18,7 +18,7 @@ from sandbox.running import Sandbox
 from sandbox.truth import Mailbox, Stored
 from tests.support.scene import mail
 
-CONVERGED = 90.0
+CONVERGED = 240.0
 """Seconds in which everything has to be across, on a machine with other things to do."""
 QUIET = 2.0
 

@@ -103,8 +103,9 @@ class Scene:
 
     # ---- what came of it
     def in_step(self, letters: int) -> None:
-        """Wait until both sides of everybody are the same and hold so many messages."""
-        until(lambda: self._is_in_step(letters), IN_STEP + self._held, self._told)
+        """Wait until both sides of everybody are the same and hold so many messages. After a kill: what it had under
+        way is free when the lease is, looked for twice a minute apart, and seen again by a catch-up at the latest."""
+        until(lambda: self._is_in_step(letters), IN_STEP + (self._held and 300.0), self._told)
 
     def quiet(self) -> None:
         """Nothing is written any more, and nothing ever went to anybody."""
