@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PairName = Annotated[str, typer.Argument(metavar="PAIR", help="Its id, its name, or one of its addresses.")]
 
-FAILED, MISUSED = 1, 2
+FAILED = 1
 
 console, complaints = Console(highlight=False), Console(stderr=True, highlight=False)
 

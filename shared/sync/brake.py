@@ -117,8 +117,8 @@ def held(table: Table, partition: str) -> Held | None:
     return Held(float(row.value["held"]), tuple(link for link in links if link.waits == REASON))
 
 
-def approve(table: Table, partition: str, hash: str) -> int:
-    """Release exactly the set with this hash, for a day, and nothing that comes later; -> how many removals.
+def approve(table: Table, partition: str, hash: str) -> Held:
+    """Release exactly the set with this hash, for a day, and nothing that comes later; -> the set.
 
     WrongSettings, with nothing released, when the set is another one by now. Needs no lease: the next run finds it."""
     now_held = held(table, partition)
@@ -132,4 +132,4 @@ def approve(table: Table, partition: str, hash: str) -> int:
     for start in range(0, len(ops), BATCH):
         table.transact(partition, ops[start : start + BATCH])
     table.transact(partition, [Op("put", APPROVAL, {"at": at})])
-    return len(now_held.links)
+    return now_held

@@ -16,22 +16,20 @@ from shared.ports.world import Clock, Executor
 from shared.sync.brake import Held, approve, held
 from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.folders import FolderMap
-from shared.sync.identity import Identity
-from shared.sync.labels import crossing
 from shared.sync.lease import Leases
 from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, FOLDER, INTENT, LEASE, LINK, WAITING, after, link_of_json, waiting_of_json
-from shared.sync.run import Policy, Run
+from shared.sync.rows import DUE, INTENT, LEASE, LINK, WAITING, after, link_of_json, waiting_of_json
+from shared.sync.run import Policy, Run, open_run
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
-    receipt and were read on the other side alone. `ended` and `error`: of the last run, None
-    before the first one, "" when it went well."""
+    receipt and were read on the other side alone. `ended` and `error`: of the last run, None before the first one, ""
+    when it went well."""
 
     links: int
     gone: int
@@ -106,7 +104,7 @@ class Desk:
         shown = held(self._table, name)
         if shown is None:
             return None, ()
-        folders = FolderMap.load({e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))})
+        folders = FolderMap.of(self._table, name)
         items = self._replicas(pair, OUTLOOK).observe([link.outlook.id for link in shown.links]).items
         steps = []
         for link in shown.links:
@@ -120,12 +118,10 @@ class Desk:
         """Let the removals that were shown with this hash go on, and no other; -> how many. WrongSettings when the set
         is another one by now."""
         name = partition(pair.id)
-        shown = held(self._table, name)
-        count = approve(self._table, name, hash)
-        if shown is not None:
-            leave_hints(self._table, name, OUTLOOK, {link.outlook.id for link in shown.links})
+        released = approve(self._table, name, hash).links
+        leave_hints(self._table, name, OUTLOOK, {link.outlook.id for link in released})
         enqueue(self._queue, pair.id, "approved")
-        return count
+        return len(released)
 
     def wake(self, pair: Pair) -> None:
         """Look at everything of the pair soon."""
@@ -143,11 +139,8 @@ class Desk:
         lease = leases.take("preview")
         assert lease is not None
         session = Session(table, name, leases, lease)
-        folders = FolderMap.load({e.key: e.value for e in table.scan(name, FOLDER, after(FOLDER))})
         replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
-        identity = Identity(self._key, pair)
-        labels = crossing(self._policy.categories, identity, replicas.values())
-        run = Run(pair, replicas, session, folders, identity, self._policy, self._clock, self._executor, labels)
+        run = open_run(pair, session, replicas, self._key, self._policy, self._clock, self._executor)
         allowed, planned, about_folders = Reconcile(run, leases, table, name).preview()
         steps = [_planned_folder(run, step) for step in about_folders if isinstance(step, CHANGING)]
         steps += [_planned(run, intent, intent not in allowed) for intent in planned]

@@ -13,9 +13,10 @@ from typing import Any, Literal
 from shared.model.folders import FolderEffect, FolderEnd, FolderLink
 from shared.model.mail import Folder
 from shared.model.words import SIDES, Role, Side, other
+from shared.ports.state import Table
 from shared.sync.identity import Identity
 from shared.sync.ledger import Session
-from shared.sync.rows import FOLDER
+from shared.sync.rows import FOLDER, after
 
 PAIRED_ROLES: tuple[Role, ...] = ("inbox", "sent", "archive", "junk", "trash")
 NEVER: tuple[Role, ...] = ("drafts", "system")
@@ -57,6 +58,11 @@ class FolderMap:
         self._asides: dict[tuple[Side, str], Aside] = {}
         self._prints: dict[Side, str] = {}
         self._keys: dict[tuple[Side, str], str] = {}
+
+    @classmethod
+    def of(cls, table: Table, partition: str) -> FolderMap:
+        """As committed."""
+        return cls.load({e.key: e.value for e in table.scan(partition, FOLDER, after(FOLDER))})
 
     @classmethod
     def load(cls, rows: Mapping[str, Mapping[str, Any]]) -> FolderMap:

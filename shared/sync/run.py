@@ -17,7 +17,7 @@ from shared.ports.replica import Replica
 from shared.ports.world import Clock, Executor
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
-from shared.sync.labels import Labels
+from shared.sync.labels import Labels, crossing
 from shared.sync.ledger import Entry, Session
 
 
@@ -243,6 +243,21 @@ def state_of(side: Side, item: Item | Row, folders: FolderMap, labels: Labels) -
         "folder": folders.key(side, item.folder),
         "categories": labels.value(item.categories),
     }
+
+
+def open_run(
+    pair: Pair,
+    session: Session,
+    replicas: Mapping[Side, Replica],
+    key: bytes,
+    policy: Policy,
+    clock: Clock,
+    executor: Executor,
+) -> Run:
+    """A run on what the ledger holds of the folders, with the categories that cross. `key`: the deployment's."""
+    folders, identity = FolderMap.load(session.folder_rows()), Identity(key, pair)
+    labels = crossing(policy.categories, identity, replicas.values())
+    return Run(pair, replicas, session, folders, identity, policy, clock, executor, labels)
 
 
 SLACK = 5.0

@@ -23,8 +23,8 @@ from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, FOLDER, TREE, after, cursor_row, due_row, walked_row
-from shared.sync.run import Policy, Run
+from shared.sync.rows import DUE, TREE, after, cursor_row, due_row, walked_row
+from shared.sync.run import Policy, open_run
 from shared.sync.watch import differing
 
 log = logging.getLogger("tandem.sync")
@@ -181,16 +181,12 @@ class Service:
             enqueue(self._queue, pair.id, "again")
 
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str], bulk: bool) -> None:
-        name, rows = partition(pair.id), session.folder_rows()
         replicas = {side: self._replicas(pair, side) for side in SIDES}
-        identity = Identity(self._key, pair)
-        labels = crossing(self._policy.categories, identity, replicas.values())
-        folders = FolderMap.load(rows)
         policy = replace(self._policy, budget=BULK) if bulk else self._policy
-        run = Run(pair, replicas, session, folders, identity, policy, self._clock, self._executor, labels)
+        run = open_run(pair, session, replicas, self._key, policy, self._clock, self._executor)
         if bulk:
             run.must_yield = leases.is_dirty
-        Reconcile(run, leases, self._table, name).work(cursors)
+        Reconcile(run, leases, self._table, partition(pair.id)).work(cursors)
 
     def _plan_wake(self, pair: Pair, session: Session) -> None:
         """A message for the next thing that is due."""
@@ -212,7 +208,7 @@ class Service:
     def _look(self, pair: Pair) -> None:
         """Page 1 of what may have changed at DingTalk, compared with the bases of the links."""
         name = partition(pair.id)
-        folders = FolderMap.load({e.key: e.value for e in self._table.scan(name, FOLDER, after(FOLDER))})
+        folders = FolderMap.of(self._table, name)
         if not folders.knows(DINGTALK):
             enqueue(self._queue, pair.id, "first")
             return

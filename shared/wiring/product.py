@@ -90,16 +90,6 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         events=platform.events if platform else None,
         poisoned=_poisoned(parts.queue),
     )
-    removal = Removal(
-        parts.table,
-        parts.clock,
-        parts.random,
-        settings.lease_seconds,
-        save=pairs.save,
-        drop=pairs.remove,
-        forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
-        unsubscribe=service.unsubscribe,
-    )
 
     def close() -> None:
         replicas.close()
@@ -109,7 +99,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         settings,
         service,
         desk,
-        People(pairs, replicas, parts.secrets, parts.random, desk, removal),
+        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service)),
         pairs,
         parts.table,
         parts.queue,
@@ -118,6 +108,19 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
+    )
+
+
+def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -> Removal:
+    return Removal(
+        parts.table,
+        parts.clock,
+        parts.random,
+        settings.lease_seconds,
+        save=pairs.save,
+        drop=pairs.remove,
+        forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
+        unsubscribe=service.unsubscribe,
     )
 
 
