@@ -185,6 +185,14 @@ def test_a_service_that_is_not_well_is_asked_again_later(where: str, given: Any)
         login.tokens.token()
 
 
+@pytest.mark.parametrize("where", ["token", "openid"])
+def test_an_answer_that_cannot_be_read_is_in_no_log(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with pytest.raises(Unavailable):
+        Login(**{where: answer(200, b'{"access_token": "a live one')}).tokens.token()
+    assert "a live one" not in caplog.text
+
+
 @pytest.mark.parametrize("word", ["temporarily_unavailable", "server_error"])
 def test_a_passing_refusal_is_no_matter_of_rights(word: str) -> None:
     with pytest.raises(Unavailable):
