@@ -12,6 +12,7 @@ from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.removal import Removal
+from shared.ops.standstill import Standstill
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
@@ -43,6 +44,7 @@ class Product:
     queue: WorkQueue
     blobs: Blobs
     secrets: Secrets
+    standstill: Standstill
     connections: Callable[[], None]
     callback: CallbackDoor | None = None
     quota: Quota | None = None
@@ -91,6 +93,8 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         poisoned=_poisoned(parts.queue),
     )
 
+    standstill = Standstill(parts.table, parts.clock, parts.random, settings.lease_seconds)
+
     def close() -> None:
         replicas.close()
         parts.close()
@@ -99,24 +103,23 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         settings,
         service,
         desk,
-        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service)),
+        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(parts, standstill, pairs, service)),
         pairs,
         parts.table,
         parts.queue,
         parts.blobs,
         parts.secrets,
+        standstill,
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
     )
 
 
-def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -> Removal:
+def _removal(parts: Parts, standstill: Standstill, pairs: Pairs, service: Service) -> Removal:
     return Removal(
         parts.table,
-        parts.clock,
-        parts.random,
-        settings.lease_seconds,
+        standstill,
         save=pairs.save,
         drop=pairs.remove,
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
