@@ -12,6 +12,7 @@ import pytest
 from shared.model.errors import LeaseLost
 from shared.ports.state import Entity, Op
 from shared.sync.lease import LOST, Lease, Leases
+from shared.sync.rows import DIRTY
 from tests.contract.test_state_table import race
 from tests.support.table import LEASE_SECONDS, PARTITION, TimedTable
 
@@ -225,7 +226,7 @@ def test_a_hint_left_as_it_is_given_back_wants_a_message_at_once(tmp_path: Path)
 
         def transact(self, partition: str, ops: Sequence[Op]) -> dict[str, str]:
             etags = super().transact(partition, ops)
-            if any(op.key == "dirty" for op in ops):
+            if any(op.key == DIRTY for op in ops):
                 Leases(TimedTable(tmp_path / "state.db"), PARTITION, LEASE_SECONDS).release(lease)
             return etags
 
