@@ -114,14 +114,14 @@ class Leases:
         is overdue by `busy` seconds. One read. One of those who ask is told so, and again when that message is lost."""
         now = self._table.now()
         rows = {e.key: e for e in self._table.scan(self._partition, SERVICE, due_row(now - busy, "~"), FEW)}
-        lease = rows[LEASE].value if LEASE in rows else None
-        if lease is not None and (lease["expiry"] > now or (lease["error"] and lease["wake"] > now)):
-            return False  # somebody is at it, or has put it off
-        died = lease is not None and lease["holder"] != ""
-        waits = any(
-            key.startswith(DUE) or (key.startswith(HINT) and row.value["at"] <= now - LOST) for key, row in rows.items()
-        )
-        return (died or waits or DIRTY in rows) and self._called(now, rows.get(CALLED))
+        lease = rows[LEASE].value if LEASE in rows else NEVER_TAKEN
+        if lease["expiry"] > now:
+            return False
+        if not lease["holder"]:
+            put_off = lease["error"] and now < lease["wake"] + LOST
+            if put_off or not (DIRTY in rows or any(_waits(row, now) for row in rows.values())):
+                return False
+        return self._called(now, rows.get(CALLED))
 
     def _called(self, now: float, held: Entity | None) -> bool:
         """Whether a message is ours to send: none is on its way that may still come."""
@@ -147,3 +147,11 @@ class Leases:
 
     def is_dirty(self) -> bool:
         return DIRTY in self._table.get(self._partition, [DIRTY])
+
+
+NEVER_TAKEN: Mapping[str, Any] = asdict(Lease("", 0, 0.0))
+
+
+def _waits(row: Entity, now: float) -> bool:
+    """Is it overdue, or a hint whose message did not come?"""
+    return row.key.startswith(DUE) or (row.key.startswith(HINT) and float(row.value["at"]) <= now - LOST)
