@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# How many slow tests run at a time, on however many cores: most of them wait for real time to pass.
+SLOW_WORKERS ?= 6
 STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
@@ -38,7 +40,7 @@ demo-once: $(STAMP)
 
 test: setup lint ## lint, then every test, with the coverage of the engine (the slow ones without, it would triple them)
 	@$(BIN)/python -m pytest --numprocesses auto -m "not slow" --cov --cov-report=term
-	@$(BIN)/python -m pytest --numprocesses auto -m slow
+	@$(BIN)/python -m pytest --numprocesses $(SLOW_WORKERS) --dist worksteal -m slow
 
 test-unit: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses auto tests/unit

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost
 from shared.ports.state import Entity, Op, Table
-from shared.sync.rows import DIRTY, LEASE
+from shared.sync.rows import CALLED, DIRTY, DUE, GUARD, HINT, LEASE, SERVICE, due_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Lease:
     etag: str = ""
 
 
-CALLED, GUARD = "called", "guard"
-"""`called`: since when a message for the hints so far is on its way."""
 LOST = 30.0
-"""Seconds after which it is taken for lost."""
+"""Seconds after which a message that was `called` is taken for lost."""
+FEW = 5
+"""Rows of a look at who is wanted: the lease and the three marks beside it, and the first of what waits."""
 
 
 class Leases:
@@ -107,10 +107,27 @@ class Leases:
                 return None
             if self.expiry() > now:  # else it was given back before it could be seen that it is dirty
                 return self.guard()
-        called = rows.get(CALLED)
-        if called is not None and now - float(called.value["at"]) < LOST:
-            return None
-        return 0.0 if self._won(CALLED, {"at": now}, called) else None
+        return 0.0 if self._called(now, rows.get(CALLED)) else None
+
+    def is_forsaken(self, busy: float) -> bool:
+        """Whether a message is wanted because nobody is at what waits: a holder died, a message did not come, or a row
+        is overdue by `busy` seconds. One read. One of those who ask is told so, and again when that message is lost."""
+        now = self._table.now()
+        rows = {e.key: e for e in self._table.scan(self._partition, SERVICE, due_row(now - busy, "~"), FEW)}
+        lease = rows[LEASE].value if LEASE in rows else NEVER_TAKEN
+        if lease["expiry"] > now:
+            return False
+        if not lease["holder"]:
+            put_off = lease["error"] and now < lease["wake"] + LOST
+            if put_off or not (DIRTY in rows or any(_waits(row, now) for row in rows.values())):
+                return False
+        return self._called(now, rows.get(CALLED))
+
+    def _called(self, now: float, held: Entity | None) -> bool:
+        """Whether a message is ours to send: none is on its way that may still come."""
+        if held is not None and now - float(held.value["at"]) < LOST:
+            return False
+        return self._won(CALLED, {"at": now}, held)
 
     def guard(self) -> float | None:
         """In how many seconds a message is wanted that goes on if the holder dies; None while one is on its way."""
@@ -130,3 +147,11 @@ class Leases:
 
     def is_dirty(self) -> bool:
         return DIRTY in self._table.get(self._partition, [DIRTY])
+
+
+NEVER_TAKEN: Mapping[str, Any] = asdict(Lease("", 0, 0.0))
+
+
+def _waits(row: Entity, now: float) -> bool:
+    """Is it overdue, or a hint whose message did not come?"""
+    return row.key.startswith(DUE) or (row.key.startswith(HINT) and float(row.value["at"]) <= now - LOST)

@@ -23,7 +23,7 @@ from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, TREE, after, cursor_row, due_row, walked_row
+from shared.sync.rows import TREE, after, cursor_row, walked_row
 from shared.sync.run import Policy, open_run
 from shared.sync.watch import differing
 
@@ -123,9 +123,8 @@ class Service:
                 leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
                 enqueue(self._queue, pair.id, "catch-up")
         else:
-            overdue = due_row(now - self._policy.busy, "~")
             for pair in pairs:
-                if any(True for _ in self._table.scan(partition(pair.id), DUE, overdue, 1)):
+                if Leases(self._table, partition(pair.id), self._policy.lease).is_forsaken(self._policy.busy):
                     enqueue(self._queue, pair.id, "due")
 
     def poll(self, message: Mapping[str, Any]) -> None:

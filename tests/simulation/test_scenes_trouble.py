@@ -256,7 +256,7 @@ def test_a_forged_notification_leaves_no_hint_and_enqueues_nothing(forgery: str)
     scene.run()
     body, queued = FORGERIES[forgery](scene), scene.calls["queue"]
     assert scene.service.notified(body) == 0
-    assert scene.rows("h:") == []
+    assert scene.rows("s:look:") == []
     assert scene.calls["queue"] == queued
 
 
@@ -279,8 +279,8 @@ def test_two_thousand_notifications_in_ten_seconds_cause_few_runs() -> None:
     assert len(delayed) <= 1
     assert scene.requests() - requests <= 60
     scene.run()
-    assert scene.rows("h:") == []
-    assert scene.rows("dirty") == []
+    assert scene.rows("s:look:") == []
+    assert scene.rows("s:dirty") == []
     assert scene.runs() - runs <= 12, "nothing goes on by itself afterwards"
 
 
