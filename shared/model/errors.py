@@ -104,6 +104,10 @@ class StoreUnavailable(TandemError):
 
 
 class WrongSettings(TandemError):
-    """The settings or the input can't be used; nothing was changed."""
+    """The settings or the input can't be used; nothing was changed. `names`: the settings and secrets."""
 
     scope: Scope = "app"
+
+    def __init__(self, message: str, *, names: tuple[str, ...] = (), code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.names = names

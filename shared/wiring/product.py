@@ -10,9 +10,10 @@ from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
+from shared.model.errors import SignInRefused, WrongSettings
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.removal import Removal
-from shared.ports.state import Blobs, Secrets, Table, WorkQueue
+from shared.ports.state import Blobs, Secret, Secrets, Table, WorkQueue
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
 from shared.sync.service import SCHEDULE, Service
@@ -22,6 +23,7 @@ from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
 from shared.wiring.people import People
 from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.secrets import needed_secrets
 from shared.wiring.settings import Settings, load_settings
 from shared.wiring.world import hush
 
@@ -47,14 +49,27 @@ class Product:
     callback: CallbackDoor | None = None
     quota: Quota | None = None
     """Both None where the settings name no app of DingTalk's open platform."""
+    needed: tuple[Secret, ...] = ()
+    """What the app signs in with, and is called with."""
 
     def check(self) -> None:
-        """Raises StoreUnavailable when the state can't be read."""
+        """StoreUnavailable when the state can't be read; WrongSettings, naming them, when secrets are missing."""
         self.table.get(SCHEDULE, ["poll"])
+        refusals = [refusal for secret in self.needed if (refusal := _refusal(secret)) is not None]
+        if refusals:
+            raise WrongSettings("\n".join(map(str, refusals)), names=tuple(refusal.code for refusal in refusals))
 
     def close(self) -> None:
         """End the connections that are kept; nobody is to use it after that."""
         self.connections()
+
+
+def _refusal(secret: Secret) -> SignInRefused | None:
+    try:
+        secret()
+    except SignInRefused as refusal:
+        return refusal
+    return None
 
 
 def build(settings: Settings, parts: Parts | None = None) -> Product:
@@ -108,6 +123,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
+        needed_secrets(settings, parts),
     )
 
 
