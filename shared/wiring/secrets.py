@@ -18,7 +18,7 @@ log = logging.getLogger("tandem.secrets")
 
 AGAIN = 60.0
 """Seconds after which who found no secret is to try again."""
-HELD = 10.0
+HELD = 5.0
 """Seconds for which the vault is not asked again for one that can't be used: anybody may knock at the callback."""
 
 CHECKS: Mapping[str, Callable[[str], object]] = {"dingtalk_aes_key": aes_key}
