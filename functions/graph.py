@@ -7,6 +7,7 @@ import logging
 import azure.functions as func
 
 from functions.ready import ready
+from shared.model.errors import NewerState
 
 MAX_BODY = 1024 * 1024
 """Bytes. Graph packs notifications of one subscription into a request; a genuine one stays far below this."""
@@ -37,5 +38,8 @@ def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
         product = ready()
         if product is None:
             return func.HttpResponse(status_code=503)
-        product.service.notified(body)
+        try:
+            product.service.notified(body)
+        except NewerState:  # a newer version has taken over; Graph's next try will meet it
+            return func.HttpResponse(status_code=503)
     return func.HttpResponse(status_code=202)

@@ -16,7 +16,8 @@ from shared.ops.removal import Removal
 from shared.ports.state import Blobs, Secret, Secrets, Table, WorkQueue
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
-from shared.sync.service import SCHEDULE, Service
+from shared.sync.schema import SCHEMA, Schema
+from shared.sync.service import Service
 from shared.wiring.key import deployment_key
 from shared.wiring.openplatform import open_platform
 from shared.wiring.pairs import Pairs
@@ -54,7 +55,7 @@ class Product:
 
     def check(self) -> None:
         """StoreUnavailable when the state can't be read; WrongSettings, naming them, when secrets are missing."""
-        self.table.get(SCHEDULE, ["poll"])
+        self.pairs.check()
         refusals = [refusal for secret in self.needed if (refusal := _refusal(secret)) is not None]
         if refusals:
             raise WrongSettings("\n".join(map(str, refusals)), names=tuple(refusal.code for refusal in refusals))
@@ -72,12 +73,12 @@ def _refusal(secret: Secret) -> SignInRefused | None:
     return None
 
 
-def build(settings: Settings, parts: Parts | None = None) -> Product:
+def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEMA) -> Product:
     """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
-    StoreUnavailable when the state can't be used."""
+    StoreUnavailable when the state can't be used. `schema`: the shape of rows that it knows."""
     hush()
     parts = parts or Parts.of(settings)
-    pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
+    pairs, replicas = Pairs(parts.table, schema), Replicas(settings, parts)
     platform = open_platform(settings, parts, pairs)
     key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
     desk = Desk(
@@ -88,6 +89,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         replicas=replicas.replica,
         key=key,
         policy=policy,
+        schema=schema,
     )
     service = Service(
         table=parts.table,
@@ -97,13 +99,15 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         executor=parts.executor,
         replicas=replicas.replica,
         subscriptions=replicas.subscriptions,
-        pairs=pairs.list,
+        pairs=pairs.served,
+        migrated=lambda pair, version: pairs.update(pair.id, schema=version),
         key=key,
         policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
         events=platform.events if platform else None,
         poisoned=_poisoned(parts.queue),
+        schema=schema,
     )
 
     def close() -> None:
@@ -114,7 +118,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         settings,
         service,
         desk,
-        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service)),
+        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service, schema)),
         pairs,
         parts.table,
         parts.queue,
@@ -127,7 +131,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
     )
 
 
-def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -> Removal:
+def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service, schema: Schema) -> Removal:
     return Removal(
         parts.table,
         parts.clock,
@@ -137,6 +141,7 @@ def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -
         drop=pairs.remove,
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
         unsubscribe=service.unsubscribe,
+        schema=schema,
     )
 
 

@@ -13,10 +13,18 @@ from shared.state.azure_queue import AzureQueue
 from tests.support.azurite import MISSING, is_installed
 from tests.support.deployment import SECRETS, Deployment, all_secrets, deployment
 from tests.support.package import unpack
+from tests.support.package_host import QUEUES
 from tests.support.processes import until
 
-HOST_SETTINGS = ("AzureWebJobsStorage__queueServiceUri", "TANDEM_TICK_SCHEDULE", "REQUESTS_CA_BUNDLE")
-HOST_SETTINGS += ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID")
+HOST_SETTINGS = (
+    QUEUES,
+    "TANDEM_TICK_SCHEDULE",
+    "REQUESTS_CA_BUNDLE",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+    "AZURE_CLIENT_ID",
+)
+"""What is there without anybody's doing: the trigger's schedule, and who the app is."""
 
 
 @pytest.fixture(scope="module")

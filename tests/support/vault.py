@@ -85,7 +85,7 @@ class Vault:
         """As an administrator does in the portal: a new version of the secret."""
         with self._lock:
             now = int(time.time())
-            attributes = {"enabled": True, "created": now, "updated": now}
+            attributes: dict[str, Any] = {"enabled": True, "created": now, "updated": now}
             attributes |= {"recoveryLevel": "Recoverable+Purgeable", "recoverableDays": DAYS}
             self._secrets.setdefault(name, Secret()).versions.append(Version(uuid.uuid4().hex, value, attributes))
 
