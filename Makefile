@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-unit lint simulate lock clean
+.PHONY: help setup demo demo-once test test-unit lint package simulate lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: $(STAMP) ## ruff, mypy and import-linter
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+package: $(STAMP) ## write what is deployed to dist/tandem.zip; azd makes the same by itself
+	@$(BIN)/python -m tests.support.package dist/tandem.zip
 
 simulate: $(STAMP) ## run random people, faults and crashes against the whole product
 	@$(BIN)/tandem simulate

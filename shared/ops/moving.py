@@ -9,8 +9,7 @@ from dataclasses import replace
 from shared.model.errors import Conflict
 from shared.ops.standstill import FIRST, LAST, clear
 from shared.ports.state import Entity, Op, Table
-from shared.sync.lease import CALLED, GUARD
-from shared.sync.rows import DIRTY, LEASE
+from shared.sync.rows import CALLED, DIRTY, GUARD, LEASE
 
 ROWS, BYTES = 100, 1 << 20
 """What goes together in one write; a single larger row goes alone."""

@@ -2,7 +2,7 @@
 
 | row | holds |
 |---|---|
-| `s:lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended |
+| `s:lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended, versions |
 | `s:dirty` | set by whoever found the lease taken |
 | `s:called` | a message for the hints so far is on its way |
 | `s:guard` | when a message comes that goes on if the holder of the lease dies |
