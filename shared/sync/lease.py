@@ -106,6 +106,14 @@ class Leases:
         except Conflict:
             return
 
+    def forget(self, lease: Lease) -> None:
+        """Leave nothing behind of a lease that was taken where there had been none."""
+        marks = [Op("delete", mark) for mark in (DIRTY, CALLED, GUARD)]
+        try:
+            self._table.transact(self._partition, [Op("delete", LEASE, if_match=lease.etag), *marks])
+        except Conflict:
+            return
+
     def set_dirty(self) -> bool:
         """-> whether this call turned it from clear to set."""
         try:

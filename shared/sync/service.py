@@ -177,7 +177,7 @@ class Service:
             if lease is None and (delay := leases.guard()) is not None:
                 enqueue(self._queue, pair.id, "dirty", delay)
         if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
-            return  # the first run of a pair that was removed, with all its rows, since the message was looked at
+            return leases.forget(lease)  # the pair was removed, with all its rows, since the message was looked at
         if lease is not None and (upgraded := self._upgraded(pair, leases, lease)) is not None:
             self._run(pair, leases, upgraded, message.get("cursors") or {}, bulk)
 

@@ -23,6 +23,7 @@ from shared.state.azure_queue import AzureQueue
 from shared.state.azure_table import AzureTable, StoreClock
 from shared.state.azure_vault import VaultSecrets
 from shared.state.sqlite import SqliteTable
+from shared.sync.rows import LEASE
 from shared.wiring.key import deployment_key
 from shared.wiring.world import SystemRandom
 from tests.contract.test_state_files import BlobsContract, SecretsContract
@@ -62,11 +63,11 @@ class TestAzureTable(TableContract):
         rows = {f"l:outlook:{n}/密 #?": {"n": n, "text": "訂單" * 20_000 * (n % 3 == 0)} for n in range(230)}
         for key, value in rows.items():
             old.transact("p:mail", [Op("put", key, value)])
-        old.transact("p:mail", [Op("put", "lease", {"holder": "", "head": "h", "wake": 9.0, "expiry": 0.0})])
+        old.transact("p:mail", [Op("put", LEASE, {"holder": "", "head": "h", "wake": 9.0, "expiry": 0.0})])
         assert copy_rows(old, another(), "p:mail") == 231
         assert copy_rows(another(), new, "p:mail") == 231
         held = {row.key: row.value for row in new.scan("p:mail", "", "~")}
-        assert held == {**rows, "lease": {"holder": "", "head": "h", "wake": 0.0, "expiry": 0.0}}
+        assert held == {**rows, LEASE: {"holder": "", "head": "h", "wake": 0.0, "expiry": 0.0}}
 
     def test_the_time_is_the_stores(self, table: Table) -> None:
         assert abs(table.now() - time.time()) < 5

@@ -31,7 +31,7 @@ TIMES = {"TANDEM_POLL_SECONDS": "1", "TANDEM_TWIN_HOLD_SECONDS": "1"}
 SHORTEST_LEASE = {"TANDEM_GRACE_SECONDS": "0", "TANDEM_LEASE_SECONDS": "70"}
 """What a killed process had in hand is free again after this many seconds."""
 AFTER_A_KILL = 70.0 + 60.0 + IN_STEP
-"""The lease, then a minute between two looks for what was in a request, and the work; no catch-up comes so soon."""
+"""The lease, then a minute between two looks for what was in a request, and the work. Less than until a catch-up."""
 
 
 def add_pairs(settings: Mapping[str, str], ready: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.simulation.office import Worker
 from sandbox.simulation.world import Crash, Fate, Kind, World, calm
+from shared.sync.rows import LEASE
 from shared.sync.schema import SCHEMA, Schema
 from tests.support.newer import NEWEST, SHADOW
 from tests.support.quiet_scene import Scene
@@ -59,7 +60,7 @@ def test_while_two_versions_overlap_no_mail_is_lost_or_doubled(seed: int) -> Non
     scene.busy(2)
     scene.run(900.0)
     scene.nothing_is_lost_or_doubled()
-    lease = scene.stage.office.rows()["lease"]
+    lease = scene.stage.office.rows()[LEASE]
     assert (lease["schema"], lease["migrated"]) == (3, 3)
     assert scene.rows(SHADOW), "what was there before has the rows of the new version"
 
@@ -82,7 +83,7 @@ def test_an_upgrade_that_dies_is_finished_by_another_worker_and_the_old_ones_sta
         Worker(scene.stage.office, 0.0, NEWEST).handle("work", {"pair": "pair-1", "kind": "mail"})
     scene.world.decide = calm
     scene.busy(2)
-    lease = scene.stage.office.rows()["lease"]
+    lease = scene.stage.office.rows()[LEASE]
     assert (lease["schema"], lease["migrated"]) == (3, 2)
     scene.replace(NEWEST, NEWEST)
     scene.busy(2)

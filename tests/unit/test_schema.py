@@ -17,6 +17,7 @@ from shared.model.errors import LeaseLost, NewerState
 from shared.model.pairs import Pair
 from shared.ports.state import Op
 from shared.sync.lease import Lease, Leases
+from shared.sync.rows import LEASE
 from shared.sync.schema import SCHEMA, Schema
 from shared.wiring.pairs import Pairs
 from shared.wiring.product import Product, use
@@ -65,7 +66,7 @@ def test_all_rows_come_into_the_newest_version_step_by_step(table: TimedTable) -
     assert {key for key in after if key.startswith(SHADOW)} == {f"{SHADOW}l{number}" for number in range(5)}
     assert not [key for key in after if key.startswith(OLD)]
     assert [after[f"{NEW}{number:03d}"]["n"] for number in range(ROWS)] == list(range(ROWS))
-    others = [key for key in before if not key.startswith(OLD) and key != "lease"]
+    others = [key for key in before if not key.startswith(OLD) and key != LEASE]
     assert {key: after[key] for key in others} == {key: before[key] for key in others}
 
 
@@ -101,7 +102,7 @@ def test_wherever_a_worker_dies_over_it_the_next_one_ends_with_the_same_rows(tab
             break
         copy.crash_after, copy.time = None, copy.time + LEASE_SECONDS
         leases(copy, NEWEST).upgrade(taken(copy, NEWEST, "b"))
-        rows = {key: value for key, value in contents(copy).items() if key != "lease"}
+        rows = {key: value for key, value in contents(copy).items() if key != LEASE}
         wanted = wanted or rows
         assert rows == wanted
         died += 1
@@ -115,9 +116,7 @@ def test_an_older_version_may_not_take_the_lease_from_the_moment_a_newer_one_had
         with pytest.raises(NewerState, match=r"schema 2; this one knows 1.*deploy the newer version everywhere"):
             leases(table).take("old")
         leases(table, NEWER).release(lease)
-    assert {k: v for k, v in contents(table).items() if k != "lease"} == {
-        k: v for k, v in before.items() if k != "lease"
-    }
+    assert {k: v for k, v in contents(table).items() if k != LEASE} == {k: v for k, v in before.items() if k != LEASE}
 
 
 def test_an_older_holder_that_was_frozen_commits_nothing_and_gives_nothing_back(table: TimedTable) -> None:
@@ -163,9 +162,7 @@ def test_an_upgrade_is_fenced_by_the_lease(table: TimedTable, tmp_path: Path) ->
     before = contents(table)
     with pytest.raises(LeaseLost):
         leases(slow, NEWER).upgrade(lease)
-    assert {k: v for k, v in contents(table).items() if k != "lease"} == {
-        k: v for k, v in before.items() if k != "lease"
-    }
+    assert {k: v for k, v in contents(table).items() if k != LEASE} == {k: v for k, v in before.items() if k != LEASE}
 
 
 # ---- the pairs
