@@ -50,8 +50,8 @@ class AppStatus:
 
 class Service:
     """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
-    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
-    None where that can't be counted."""
+    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for
+    good."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class Service:
         policy: Policy,
         notification_url: str | None,
         poll_seconds: float,
+        poisoned: Callable[[str], int],
         events: Events | None = None,
-        poisoned: Callable[[str], int] | None = None,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
@@ -306,7 +306,7 @@ class Service:
 
     def app_status(self) -> AppStatus:
         """What concerns no single pair."""
-        poisoned = {queue: self._poisoned(queue) for queue in QUEUES} if self._poisoned else {}
+        poisoned = {queue: self._poisoned(queue) for queue in QUEUES}
         return AppStatus(poisoned, self._events.status() if self._events else None)
 
 

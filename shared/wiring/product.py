@@ -6,13 +6,12 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.removal import Removal
-from shared.ports.state import Blobs, Secrets, Table, WorkQueue
+from shared.ports.state import Blobs, ReceivingQueue, Secrets, Table
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
 from shared.sync.service import SCHEDULE, Service
@@ -40,7 +39,7 @@ class Product:
     people: People
     pairs: Pairs
     table: Table
-    queue: WorkQueue
+    queue: ReceivingQueue
     blobs: Blobs
     secrets: Secrets
     connections: Callable[[], None]
@@ -88,7 +87,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
         events=platform.events if platform else None,
-        poisoned=_poisoned(parts.queue),
+        poisoned=lambda queue: parts.queue.depth(f"{queue}-poison"),
     )
 
     def close() -> None:
@@ -122,18 +121,6 @@ def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
         unsubscribe=service.unsubscribe,
     )
-
-
-class Countable(Protocol):
-    def depth(self, queue: str) -> int: ...
-
-
-def _poisoned(queue: WorkQueue) -> Callable[[str], int] | None:
-    """How many messages of a queue ended in its poison queue; None where the queue can't count."""
-    if not hasattr(queue, "depth"):
-        return None
-    countable = cast(Countable, queue)
-    return lambda name: countable.depth(f"{name}-poison")
 
 
 def _policy(settings: Settings) -> Policy:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -19,7 +18,6 @@ from sandbox.main import app
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
 from sandbox.web import Server
-from shared.ports.state import ReceivingQueue
 from shared.wiring.product import Product, build
 from shared.wiring.settings import load_settings
 from tests.support.scene import mail
@@ -277,7 +275,7 @@ def test_wrong_settings_are_listed_and_nothing_is_shown(company: Company) -> Non
 def test_messages_that_kept_failing_are_listed_and_given_back(company: Company) -> None:
     company.add()
     product = company.product()
-    queue = cast(ReceivingQueue, product.queue)
+    queue = product.queue
     for received in queue.receive("work", 16, 60.0):
         queue.poison("work", received)
     assert "work kept failing" in company.run("status").output
