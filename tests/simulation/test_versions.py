@@ -139,7 +139,7 @@ def test_with_faults_and_crashes_in_the_middle_of_it_the_oracle_finds_nothing(se
     story = RolloutStory(seed)
     outcome = story.play()
     assert outcome.violations == ()
-    lease = story.stage.office.rows()["lease"]
+    lease = story.stage.office.rows()[LEASE]
     assert (lease["schema"], lease["migrated"]) == (3, 3)
     assert sum(outcome.faults.values()) > 5
     assert story.world.now > EPOCH + ACTIVE
