@@ -6,6 +6,7 @@ import logging
 
 import azure.functions as func
 
+from shared.model.errors import WrongSettings
 from shared.wiring.product import get_product
 
 logger = logging.getLogger(__name__)
@@ -15,10 +16,13 @@ blueprint = func.Blueprint()
 @blueprint.function_name("health")
 @blueprint.route("health", trigger_arg_name="request", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def health(request: func.HttpRequest) -> func.HttpResponse:
-    """200 when the settings are good and the state can be read, else 503; why stands in the log and nowhere else."""
+    """200 when the settings are good and the state can be read, else 503; why stands in the log and nowhere else.
+
+    So an app that was deployed and not set up yet runs, and its log names each setting and secret that is missing."""
     try:
         get_product().check()
     except Exception as error:  # whatever it is, a prober is told the same
-        logger.error("the app is not healthy: %s", type(error).__name__)
+        why = str(error) if isinstance(error, WrongSettings) else type(error).__name__
+        logger.error("the app is not healthy: %s", why)
         return func.HttpResponse('{"ok": false}', status_code=503, mimetype="application/json")
     return func.HttpResponse('{"ok": true}', mimetype="application/json")

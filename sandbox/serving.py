@@ -11,8 +11,7 @@ from sandbox.lock import InUse, only_one
 from sandbox.running import APP, EVERY_SECOND, SandboxError
 from shared.model.errors import TandemError, WrongSettings
 from shared.state.queue import SqliteQueue
-from shared.wiring.product import build, use
-from shared.wiring.settings import load_settings
+from shared.wiring.product import build_from, use
 
 SCHEDULE = "TANDEM_TICK_SCHEDULE"
 
@@ -25,9 +24,8 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
     with a service that many may share. WrongSettings; SandboxError when the port, the folder or the state can't be
     used."""
     with ExitStack() as stack:
-        settings = load_settings(env)
         try:
-            product = build(settings)
+            product = build_from(env)
         except WrongSettings:
             raise
         except (TandemError, OSError) as error:
@@ -35,10 +33,10 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
         local = isinstance(product.queue, SqliteQueue)
         if local:
             try:
-                stack.enter_context(only_one(settings.state))
+                stack.enter_context(only_one(product.settings.state))
             except InUse as error:
                 raise SandboxError(
-                    f"another process ({error.pid}) uses the state in {settings.state.resolve()}:"
+                    f"another process ({error.pid}) uses the state in {product.settings.state.resolve()}:"
                     " end it first, or set TANDEM_STATE to another folder"
                 ) from None
         stack.callback(product.close)

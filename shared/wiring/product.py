@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -23,6 +23,7 @@ from shared.wiring.parts import Parts
 from shared.wiring.people import People
 from shared.wiring.replicas import Replicas, password_name
 from shared.wiring.settings import Settings, load_settings
+from shared.wiring.vault import app_on_azure, with_secrets
 from shared.wiring.world import hush
 
 NOTIFICATIONS = "/api/graph/notifications"
@@ -111,6 +112,20 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
     )
 
 
+def build_from(env: Mapping[str, str]) -> Product:
+    """The product as the environment `env` says, with secrets that it leaves out from the vault that it names. Like
+    `build` otherwise."""
+    app = app_on_azure(env)
+    if app is None:
+        return build(load_settings(env))
+    parts = Parts.azure(app)
+    try:
+        return build(load_settings(with_secrets(env, parts.secrets.get)), parts)
+    except BaseException:
+        parts.close()
+        raise
+
+
 def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -> Removal:
     return Removal(
         parts.table,
@@ -158,7 +173,7 @@ def get_product() -> Product:
     global _product
     with _lock:
         if _product is None:
-            _product = build(load_settings(os.environ))
+            _product = build_from(os.environ)
         return _product
 
 
@@ -169,4 +184,4 @@ def use(product: Product | None) -> None:
         _product = product
 
 
-__all__ = ["Parts", "Product", "build", "get_product", "use"]
+__all__ = ["Parts", "Product", "build", "build_from", "get_product", "use"]

@@ -16,13 +16,13 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from sandbox.host import Host
 from sandbox.host.converters import ConverterEngine
 from sandbox.simulation.adapters import SimTable
-from shared.model.errors import StoreUnavailable
+from shared.model.errors import StoreUnavailable, WrongSettings
 from shared.model.pairs import Pair
 from shared.ports.state import Entity, Op
 from shared.state.azure import STORAGE_READS
 from shared.state.azure_table import AzureTable
 from shared.wiring.parts import Parts
-from shared.wiring.product import build
+from shared.wiring.product import build, build_from
 from shared.wiring.settings import load_settings
 from tests.contract.test_state_azure import Prefixed, fresh
 from tests.support.azure_services import AzureServices
@@ -122,6 +122,43 @@ def test_the_product_starts_and_ticks_on_azure_alone(azure: AzureServices, crede
     first.pairs.remove(pair.id)
     for product in (first, second):
         product.close()
+
+
+def without_secrets(addresses: Mapping[str, str]) -> dict[str, str]:
+    """As the deployment template sets them up."""
+    environ = environment(addresses)
+    return {name: value for name, value in environ.items() if not name.endswith("_CLIENT_SECRET")} | {
+        "TANDEM_GRAPH_FEDERATED": "managed-identity"
+    }
+
+
+def test_an_app_that_may_only_read_the_vault_starts_once_an_administrator_has_set_it_up(
+    azure: AzureServices, credential: DefaultAzureCredential
+) -> None:
+    azure.vault.empty()
+    environ = without_secrets(azure.environment)
+    vault = Parts.azure(load_settings(environment(azure.environment)), credential).secrets
+
+    azure.vault.may = {"get"}
+    with pytest.raises(WrongSettings, match=r"TANDEM_ALIMAIL_CLIENT_SECRET: is missing; .*alimail-client-secret"):
+        build_from(environ)
+
+    azure.vault.may = {"get", "set"}
+    vault.set("alimail-client-secret", "of-alimail")
+    azure.vault.may = {"get"}
+    with pytest.raises(WrongSettings, match="the secret deployment-key isn't in the vault yet"):
+        build_from(environ)
+
+    azure.vault.may = {"get", "set"}  # whoever runs `tandem`
+    started = time.monotonic()
+    build_from(environ).close()
+    assert time.monotonic() - started < 60, "it waited for one who may not"
+
+    azure.vault.may = {"get"}
+    app = build_from(environ)
+    assert app.settings.alimail_client_secret.get_secret_value() == "of-alimail"
+    assert len(azure.vault.versions("deployment-key")) == 1
+    app.close()
 
 
 @pytest.mark.parametrize("side", ["outlook", "dingtalk"])

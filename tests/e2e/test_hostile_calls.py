@@ -262,11 +262,16 @@ def test_health_tells_a_prober_one_word(app: App, routes: Routes, caplog: pytest
     assert str(app.state) not in caplog.text
 
 
-def test_health_fails_while_the_settings_are_wrong(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_fails_while_the_settings_are_wrong_and_the_log_says_which(
+    routes: Routes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     use(None)
     monkeypatch.setenv("TANDEM_POLL_SECONDS", "nonsense")
     answer = routes.handle(Request("GET", HEALTH))
     assert (answer.status, answer.body) == (503, b'{"ok": false}')
+    assert "TANDEM_POLL_SECONDS: is not a number" in caplog.text
+    assert "TANDEM_ALIMAIL_CLIENT_SECRET: is missing" in caplog.text
+    assert "nonsense" not in caplog.text
 
 
 # ---- on the wire: the local host's own manners
