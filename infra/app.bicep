@@ -6,15 +6,23 @@ param tags object
 param identityName string
 param insightsName string
 param packages string
-param subnetId string?
+param networkName string
 param instanceMemory int
 param maximumInstances int
 param alwaysReadyHttp int
 param settings object
-param hostStorage { blob: string, queue: string, table: string }
+param hostStorage object
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = { name: identityName }
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = { name: insightsName }
+
+resource network 'Microsoft.Network/virtualNetworks@2026-03-01' existing = {
+  name: networkName
+
+  resource subnet 'subnets' existing = {
+    name: 'app'
+  }
+}
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
@@ -35,7 +43,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     publicNetworkAccess: 'Enabled'
-    virtualNetworkSubnetId: subnetId
+    virtualNetworkSubnetId: empty(networkName) ? null : network::subnet.id
     siteConfig: { minTlsVersion: '1.2', scmMinTlsVersion: '1.2', ftpsState: 'Disabled', http20Enabled: true }
     functionAppConfig: {
       runtime: { name: 'python', version: '3.13' }

@@ -105,6 +105,9 @@ var names = {
   identity: 'id-${token}'
   plan: 'plan-${token}'
   app: 'func-${token}'
+  network: 'vnet-${token}'
+  gateway: 'ng-${token}'
+  address: 'pip-${token}'
 }
 var stored = environment().suffixes.storage
 var addresses = {
@@ -154,7 +157,13 @@ module roles 'roles.bicep' = {
 
 module network 'network.bicep' = if (fixedAddress) {
   scope: group
-  params: { token: token, location: location, tags: tags }
+  params: {
+    networkName: names.network
+    gatewayName: names.gateway
+    addressName: names.address
+    location: location
+    tags: tags
+  }
 }
 
 // After the roles, so that the app never starts without them.
@@ -168,7 +177,7 @@ module app 'app.bicep' = {
     identityName: names.identity
     packages: '${addresses.TANDEM_BLOB_URL}/${storage.outputs.packages}'
     insightsName: names.insights
-    subnetId: fixedAddress ? network!.outputs.subnetId : null
+    networkName: fixedAddress ? names.network : ''
     instanceMemory: instanceMemory
     maximumInstances: maximumInstances
     alwaysReadyHttp: alwaysReadyHttp
@@ -188,6 +197,7 @@ module app 'app.bicep' = {
       table: addresses.TANDEM_TABLE_URL
     }
   }
+  dependsOn: [network]
 }
 
 module budget 'budget.bicep' = if (monthlyBudget > 0 && !empty(alertEmail)) {

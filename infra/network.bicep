@@ -1,11 +1,13 @@
 // One fixed address for the app's own requests: a network whose one subnet leaves through a NAT gateway. Storage and
 // vault are reached beside the gateway, which takes money for each GB.
-param token string
+param networkName string
+param gatewayName string
+param addressName string
 param location string
 param tags object
 
 resource address 'Microsoft.Network/publicIPAddresses@2026-03-01' = {
-  name: 'pip-${token}'
+  name: addressName
   location: location
   tags: tags
   sku: { name: 'Standard' }
@@ -13,7 +15,7 @@ resource address 'Microsoft.Network/publicIPAddresses@2026-03-01' = {
 }
 
 resource gateway 'Microsoft.Network/natGateways@2026-03-01' = {
-  name: 'ng-${token}'
+  name: gatewayName
   location: location
   tags: tags
   sku: { name: 'Standard' }
@@ -21,7 +23,7 @@ resource gateway 'Microsoft.Network/natGateways@2026-03-01' = {
 }
 
 resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
-  name: 'vnet-${token}'
+  name: networkName
   location: location
   tags: tags
   properties: {
@@ -41,5 +43,4 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
   }
 }
 
-output subnetId string = network.properties.subnets[0].id
 output address string = address.properties.ipAddress

@@ -208,8 +208,8 @@ FAULTS = (
     Fault(
         "the network isn't used",
         "app.bicep",
-        "virtualNetworkSubnetId: subnetId",
-        "virtualNetworkSubnetId: empty(subnetId) ? subnetId : null",
+        "empty(networkName) ? null",
+        "!empty(networkName) ? null",
         "don't leave as fixedAddress says",
     ),
     Fault(

@@ -175,7 +175,7 @@ FORBIDDEN = re.compile(
 SECRET = re.compile(r"@Microsoft\.KeyVault|AccountKey=|SharedAccessSignature|sig=|secret", re.IGNORECASE)
 KEYS = re.compile(r"listKeys|listAccountSas|listSecrets|listServiceSas|getSecret\(", re.IGNORECASE)
 
-SUBNET = r"\[reference\('[^']*/virtualNetworks/vnet-[^']*', '[^']*'\)\.subnets\[0\]\.id\]"
+SUBNET = r"/subscriptions/.*/virtualNetworks/vnet-[^/]*/subnets/app"
 
 Rule = Callable[[Deployment, Mapping[str, Any]], Iterator[str]]
 """What is wrong with a deployment that was given these parameters, a line for each."""
