@@ -11,7 +11,8 @@ from sandbox.lock import InUse, only_one
 from sandbox.running import APP, EVERY_SECOND, SandboxError
 from shared.model.errors import TandemError, WrongSettings
 from shared.state.queue import SqliteQueue
-from shared.wiring.product import build_from, use
+from shared.wiring.product import build, use
+from shared.wiring.settings import load_settings
 
 SCHEDULE = "TANDEM_TICK_SCHEDULE"
 
@@ -24,8 +25,9 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
     with a service that many may share. WrongSettings; SandboxError when the port, the folder or the state can't be
     used."""
     with ExitStack() as stack:
+        settings = load_settings(env)
         try:
-            product = build_from(env)
+            product = build(settings)
         except WrongSettings:
             raise
         except (TandemError, OSError) as error:
@@ -33,10 +35,10 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
         local = isinstance(product.queue, SqliteQueue)
         if local:
             try:
-                stack.enter_context(only_one(product.settings.state))
+                stack.enter_context(only_one(settings.state))
             except InUse as error:
                 raise SandboxError(
-                    f"another process ({error.pid}) uses the state in {product.settings.state.resolve()}:"
+                    f"another process ({error.pid}) uses the state in {settings.state.resolve()}:"
                     " end it first, or set TANDEM_STATE to another folder"
                 ) from None
         stack.callback(product.close)

@@ -297,7 +297,7 @@ class SimSecrets:
     def __init__(self) -> None:
         self._secrets: dict[str, str] = {}
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, fresh: bool = False) -> str | None:
         return self._secrets.get(name)
 
     def set(self, name: str, value: str) -> None:

@@ -30,10 +30,11 @@ def product() -> Iterator[Product]:
     """Built from the environment, and closed at the end. An error of ours ends the command with its text, which says
     what to do, and status 1."""
     from shared.model.errors import TandemError
-    from shared.wiring.product import build_from
+    from shared.wiring.product import build
+    from shared.wiring.settings import load_settings
 
     try:
-        with closing(build_from(os.environ)) as built:
+        with closing(build(load_settings(os.environ))) as built:
             yield built
     except TandemError as exc:
         complaints.print(escape(str(exc)))

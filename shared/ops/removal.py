@@ -11,6 +11,7 @@ from shared.ports.state import Op, Table
 from shared.ports.world import Clock, Random
 from shared.sync.calls import partition
 from shared.sync.lease import Leases
+from shared.sync.schema import SCHEMA, Schema
 
 BATCH = 100
 FIRST, LAST = "", "\U0010ffff"
@@ -31,7 +32,9 @@ class Removal:
         drop: Callable[[str], None],
         forget_password: Callable[[Pair], None],
         unsubscribe: Callable[[Pair], None],
+        schema: Schema = SCHEMA,
     ) -> None:
+        self._schema = schema
         self._table, self._clock, self._random, self._lease = table, clock, random, lease
         self._save, self._drop = save, drop
         self._forget_password, self._unsubscribe = forget_password, unsubscribe
@@ -55,7 +58,8 @@ class Removal:
         return notes
 
     def _wait_for_lease(self, pair: Pair) -> None:
-        leases, end = Leases(self._table, partition(pair.id), self._lease), self._clock.monotonic() + self._lease + 5.0
+        leases = Leases(self._table, partition(pair.id), self._lease, self._schema)
+        end = self._clock.monotonic() + self._lease + 5.0
         while leases.take(self._random.token()) is None:
             if self._clock.monotonic() > end:
                 raise Unavailable(f"a run of pair {pair.id} does not end; the pair is paused: remove it again later")

@@ -30,6 +30,8 @@ WAIT, STEP = 240.0, 0.5
 """Seconds to wait for another who adds, or for the vault to carry something out, and between two looks."""
 KEPT = 300.0
 """Seconds for which a value that was read is not read again: a vault takes money and time for each look."""
+FRESH = 10.0
+"""The same for who asks for it fresh: who is refused again and again, or knocks with forged calls, makes no load."""
 
 
 class VaultSecrets:
@@ -52,10 +54,10 @@ class VaultSecrets:
         self._table = table
         self._kept: dict[str, tuple[float, str]] = {}
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, fresh: bool = False) -> str | None:
         """WrongSettings when somebody has disabled it."""
-        until, value = self._kept.get(check_secret_name(name), (0.0, ""))
-        return value if time.monotonic() < until else self._read(name)
+        read, value = self._kept.get(check_secret_name(name), (-KEPT, ""))
+        return value if time.monotonic() - read < (FRESH if fresh else KEPT) else self._read(name)
 
     def set(self, name: str, value: str) -> None:
         check_secret_name(name), check_secret(value)
@@ -122,7 +124,7 @@ class VaultSecrets:
                 self._client.set_secret(name, value, retry_total=0)
             except HttpResponseError as error:
                 if error.status_code == 403:
-                    raise WrongSettings(MAY_NOT_ADD.format(name=name)) from error
+                    raise WrongSettings(MAY_NOT_ADD.format(name=name), names=(name,)) from error
                 if not _is_deleted(error):
                     raise
                 self._recover(name)  # what was deleted by mistake is what there is
@@ -151,7 +153,7 @@ class VaultSecrets:
         self._client.begin_recover_deleted_secret(name, _polling_interval=STEP).wait(WAIT)
 
     def _keep(self, name: str, value: str) -> None:
-        self._kept[name] = (time.monotonic() + KEPT, value)
+        self._kept[name] = (time.monotonic(), value)
 
 
 @contextmanager

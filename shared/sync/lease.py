@@ -9,13 +9,15 @@ from typing import Any
 from shared.model.errors import Conflict, LeaseLost
 from shared.ports.state import Entity, Op, Table
 from shared.sync.rows import DIRTY, LEASE
+from shared.sync.schema import SCHEMA, Schema
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The row `lease` as held. `head` and `entries` are the journal's last hash and length; `links` counts live links;
     `wake` is when a delayed message for this partition becomes visible (0: none is under way); `ended` and `error` say
-    when the last run ended and by which error ("": none)."""
+    when the last run ended and by which error ("": none). `schema`: the version that a worker must know to touch this
+    ledger; `migrated`: the one that all its rows are in."""
 
     holder: str
     epoch: int
@@ -26,9 +28,13 @@ class Lease:
     wake: float = 0.0
     ended: float = 0.0
     error: str = ""
+    schema: int = 1
+    migrated: int = 1
     etag: str = ""
 
 
+BATCH = 99
+"""Rows of one transaction beside the lease's own."""
 CALLED, GUARD = "called", "guard"
 """`called`: since when a message for the hints so far is on its way."""
 LOST = 30.0
@@ -38,19 +44,34 @@ LOST = 30.0
 class Leases:
     """Taking, keeping and giving back the lease of one partition."""
 
-    def __init__(self, table: Table, partition: str, seconds: float) -> None:
-        self._table, self._partition, self._seconds = table, partition, seconds
+    def __init__(self, table: Table, partition: str, seconds: float, schema: Schema = SCHEMA) -> None:
+        self._table, self._partition, self._seconds, self._schema = table, partition, seconds, schema
 
     def take(self, holder: str) -> Lease | None:
-        """None when somebody else has it; its expiry is then told by `expiry`."""
+        """None when somebody else has it; its expiry is then told by `expiry`. NewerState when the ledger is one that
+        only a newer version may touch. From here on an older version than this may not touch it."""
         entity = self._table.get(self._partition, [LEASE]).get(LEASE)
-        now = self._table.now()
+        now, version = self._table.now(), self._schema.version
         if entity is None:
-            return self._put(Lease(holder, 1, now + self._seconds), "")
+            return self._put(Lease(holder, 1, now + self._seconds, schema=version, migrated=version), "")
+        self._schema.check(entity.value.get("schema", 1))
         old = Lease(**{**entity.value, "etag": entity.etag})
         if old.expiry > now:
             return None
-        return self._put(replace(old, holder=holder, epoch=old.epoch + 1, expiry=now + self._seconds), old.etag)
+        new = replace(old, holder=holder, epoch=old.epoch + 1, expiry=now + self._seconds, schema=version)
+        return self._put(new, old.etag)
+
+    def upgrade(self, lease: Lease) -> Lease:
+        """Bring all rows to this version, before anything else is done under the lease. LeaseLost: what was written
+        stays, and whoever takes the lease next goes on."""
+        for number in range(lease.migrated, self._schema.version):
+            ops: list[Op] = []
+            for op in self._schema.steps[number - 1](self._table, self._partition):
+                ops.append(op)
+                if len(ops) == BATCH:
+                    lease, ops = self.commit(lease, ops), []
+            lease = self.commit(replace(lease, migrated=number + 1), ops)
+        return lease
 
     def _put(self, lease: Lease, if_match: str) -> Lease | None:
         try:

@@ -2,7 +2,7 @@
 
 | row | holds |
 |---|---|
-| `lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended |
+| `lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended, versions |
 | `dirty` | set by whoever found the lease taken |
 | `called` | a message for the hints so far is on its way |
 | `guard` | when a message comes that goes on if the holder of the lease dies |

@@ -42,9 +42,7 @@ class Graph(Group):
         None,
     )
     graph_client_secret: SecretStr | None = setting(
-        "set it to the value of a client secret of that app registration, or put it into the vault as"
-        " graph-client-secret",
-        None,
+        "set it to the value of a client secret of that app registration", None
     )
     graph_url: Address = setting(
         "give Graph's address with its version, such as https://graph.microsoft.com/v1.0",
@@ -73,9 +71,8 @@ class DingTalkMail(Group):
     The app made in the Alimail admin console, and the door for new messages (IMAP)."""
 
     alimail_client_id: str = setting("set it to the ID of the app made in the Alimail admin console, under open API")
-    alimail_client_secret: SecretStr = setting(
-        "set it to the secret of the app made in the Alimail admin console, or put it into the vault as"
-        " alimail-client-secret"
+    alimail_client_secret: SecretStr | None = setting(
+        "set it to the secret of the app made in the Alimail admin console", None
     )
     alimail_url: Root = setting(
         "give Alimail's address without a path, such as https://alimail-cn.aliyuncs.com",
@@ -109,15 +106,9 @@ class DingTalkApp(Group):
 
     dingtalk_corp_id: str | None = setting("set it to the organisation's CorpId, or leave out all of the app", None)
     dingtalk_app_key: str | None = setting("set it to the app's AppKey, or leave out all of the app", None)
-    dingtalk_app_secret: SecretStr | None = setting(
-        "set it to the app's AppSecret, put it into the vault as dingtalk-app-secret, or leave out all of the app", None
-    )
-    dingtalk_token: SecretStr | None = setting(
-        "set it to the callback's token, put it into the vault as dingtalk-token, or leave out all of the app", None
-    )
-    dingtalk_aes_key: SecretStr | None = setting(
-        "set it to the callback's aes_key, put it into the vault as dingtalk-aes-key, or leave out all of the app", None
-    )
+    dingtalk_app_secret: SecretStr | None = setting("set it to the app's AppSecret, or leave out all of the app", None)
+    dingtalk_token: SecretStr | None = setting("set it to the callback's token, or leave out all of the app", None)
+    dingtalk_aes_key: SecretStr | None = setting("set it to the callback's aes_key, or leave out all of the app", None)
     dingtalk_url: Root = setting(
         "give DingTalk's address without a path, such as https://api.dingtalk.com", "https://api.dingtalk.com"
     )

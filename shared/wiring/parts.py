@@ -13,7 +13,6 @@ from shared.ports.world import Clock, Executor, MailStreams, Random, Transport
 from shared.state.files import FileBlobs, FileSecrets
 from shared.state.queue import SqliteQueue
 from shared.state.sqlite import SqliteTable
-from shared.wiring.groups import App
 from shared.wiring.settings import Settings
 from shared.wiring.world import (
     RequestsTransport,
@@ -64,7 +63,7 @@ class Parts:
         )
 
     @classmethod
-    def azure(cls, settings: App, credential: TokenCredential | None = None) -> Parts:
+    def azure(cls, settings: Settings, credential: TokenCredential | None = None) -> Parts:
         """Real ones, with the state in the storage account and the vault that the settings name. `credential`: whose
         rights are used; by default the app's managed identity, or on a person's machine what they signed in with."""
         from azure.identity import DefaultAzureCredential  # slow to import, and needed here alone

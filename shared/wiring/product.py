@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
+from shared.model.errors import SignInRefused, WrongSettings
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.removal import Removal
-from shared.ports.state import Blobs, Secrets, Table, WorkQueue
+from shared.ports.state import Blobs, Secret, Secrets, Table, WorkQueue
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
-from shared.sync.service import SCHEDULE, Service
+from shared.sync.schema import SCHEMA, Schema
+from shared.sync.service import Service
 from shared.wiring.key import deployment_key
 from shared.wiring.openplatform import open_platform
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
 from shared.wiring.people import People
 from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.secrets import needed_secrets
 from shared.wiring.settings import Settings, load_settings
-from shared.wiring.vault import app_on_azure, with_secrets
 from shared.wiring.world import hush
 
 NOTIFICATIONS = "/api/graph/notifications"
@@ -48,22 +50,35 @@ class Product:
     callback: CallbackDoor | None = None
     quota: Quota | None = None
     """Both None where the settings name no app of DingTalk's open platform."""
+    needed: tuple[Secret, ...] = ()
+    """What the app signs in with, and is called with."""
 
     def check(self) -> None:
-        """Raises StoreUnavailable when the state can't be read."""
-        self.table.get(SCHEDULE, ["poll"])
+        """StoreUnavailable when the state can't be read; WrongSettings, naming them, when secrets are missing."""
+        self.pairs.check()
+        refusals = [refusal for secret in self.needed if (refusal := _refusal(secret)) is not None]
+        if refusals:
+            raise WrongSettings("\n".join(map(str, refusals)), names=tuple(refusal.code for refusal in refusals))
 
     def close(self) -> None:
         """End the connections that are kept; nobody is to use it after that."""
         self.connections()
 
 
-def build(settings: Settings, parts: Parts | None = None) -> Product:
+def _refusal(secret: Secret) -> SignInRefused | None:
+    try:
+        secret()
+    except SignInRefused as refusal:
+        return refusal
+    return None
+
+
+def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEMA) -> Product:
     """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
-    StoreUnavailable when the state can't be used."""
+    StoreUnavailable when the state can't be used. `schema`: the shape of rows that it knows."""
     hush()
     parts = parts or Parts.of(settings)
-    pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
+    pairs, replicas = Pairs(parts.table, schema), Replicas(settings, parts)
     platform = open_platform(settings, parts, pairs)
     key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
     desk = Desk(
@@ -74,6 +89,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         replicas=replicas.replica,
         key=key,
         policy=policy,
+        schema=schema,
     )
     service = Service(
         table=parts.table,
@@ -83,13 +99,15 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         executor=parts.executor,
         replicas=replicas.replica,
         subscriptions=replicas.subscriptions,
-        pairs=pairs.list,
+        pairs=pairs.served,
+        migrated=lambda pair, version: pairs.update(pair.id, schema=version),
         key=key,
         policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
         events=platform.events if platform else None,
         poisoned=_poisoned(parts.queue),
+        schema=schema,
     )
 
     def close() -> None:
@@ -100,7 +118,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         settings,
         service,
         desk,
-        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service)),
+        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service, schema)),
         pairs,
         parts.table,
         parts.queue,
@@ -109,24 +127,11 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
+        needed_secrets(settings, parts),
     )
 
 
-def build_from(env: Mapping[str, str]) -> Product:
-    """The product as the environment `env` says, with secrets that it leaves out from the vault that it names. Like
-    `build` otherwise."""
-    app = app_on_azure(env)
-    if app is None:
-        return build(load_settings(env))
-    parts = Parts.azure(app)
-    try:
-        return build(load_settings(with_secrets(env, parts.secrets.get)), parts)
-    except BaseException:
-        parts.close()
-        raise
-
-
-def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -> Removal:
+def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service, schema: Schema) -> Removal:
     return Removal(
         parts.table,
         parts.clock,
@@ -136,6 +141,7 @@ def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -
         drop=pairs.remove,
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
         unsubscribe=service.unsubscribe,
+        schema=schema,
     )
 
 
@@ -173,7 +179,7 @@ def get_product() -> Product:
     global _product
     with _lock:
         if _product is None:
-            _product = build_from(os.environ)
+            _product = build(load_settings(os.environ))
         return _product
 
 
@@ -184,4 +190,4 @@ def use(product: Product | None) -> None:
         _product = product
 
 
-__all__ = ["Parts", "Product", "build", "build_from", "get_product", "use"]
+__all__ = ["Parts", "Product", "build", "get_product", "use"]

@@ -23,6 +23,7 @@ from shared.outlook.transport import Graph
 from shared.ports.replica import Replica, Subscriptions
 from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
+from shared.wiring.secrets import app_secret
 from shared.wiring.settings import Settings
 
 
@@ -110,7 +111,7 @@ def _graph(settings: Settings, parts: Parts) -> Graph:
         settings.login_url,
         settings.graph_tenant_id,
         settings.graph_client_id,
-        graph_credential(settings),
+        graph_credential(settings, parts),
         threading.Lock(),
     )
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)
@@ -122,7 +123,7 @@ def _alimail(settings: Settings, parts: Parts) -> Alimail:
         parts.clock,
         settings.alimail_url,
         settings.alimail_client_id,
-        settings.alimail_client_secret.get_secret_value(),
+        app_secret("alimail_client_secret", settings, parts),
         threading.Lock(),
     )
     bucket = Bucket(parts.clock, threading.Lock())

@@ -21,8 +21,10 @@ from shared.model.pairs import Pair
 from shared.ports.state import Entity, Op
 from shared.state.azure import STORAGE_READS
 from shared.state.azure_table import AzureTable
+from shared.state.azure_vault import CLAIM
+from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
-from shared.wiring.product import build, build_from
+from shared.wiring.product import build
 from shared.wiring.settings import load_settings
 from tests.contract.test_state_azure import Prefixed, fresh
 from tests.support.azure_services import AzureServices
@@ -124,41 +126,44 @@ def test_the_product_starts_and_ticks_on_azure_alone(azure: AzureServices, crede
         product.close()
 
 
-def without_secrets(addresses: Mapping[str, str]) -> dict[str, str]:
-    """As the deployment template sets them up."""
-    environ = environment(addresses)
-    return {name: value for name, value in environ.items() if not name.endswith("_CLIENT_SECRET")} | {
-        "TANDEM_GRAPH_FEDERATED": "managed-identity"
-    }
-
-
-def test_an_app_that_may_only_read_the_vault_starts_once_an_administrator_has_set_it_up(
+def test_an_app_that_may_only_read_the_vault_starts_once_an_administrator_has_run_a_command(
     azure: AzureServices, credential: DefaultAzureCredential
 ) -> None:
     azure.vault.empty()
-    environ = without_secrets(azure.environment)
-    vault = Parts.azure(load_settings(environment(azure.environment)), credential).secrets
-
+    settings = load_settings(environment(azure.environment))
     azure.vault.may = {"get"}
-    with pytest.raises(WrongSettings, match=r"TANDEM_ALIMAIL_CLIENT_SECRET: is missing; .*alimail-client-secret"):
-        build_from(environ)
+    with pytest.raises(WrongSettings, match="the secret deployment-key isn't in the vault yet") as caught:
+        build(settings, Parts.azure(settings, credential))
+    assert caught.value.names == ("deployment-key",)
+    assert "'Key Vault Secrets Officer'" in str(caught.value)
 
     azure.vault.may = {"get", "set"}
-    vault.set("alimail-client-secret", "of-alimail")
-    azure.vault.may = {"get"}
-    with pytest.raises(WrongSettings, match="the secret deployment-key isn't in the vault yet"):
-        build_from(environ)
-
-    azure.vault.may = {"get", "set"}  # whoever runs `tandem`
     started = time.monotonic()
-    build_from(environ).close()
-    assert time.monotonic() - started < 60, "it waited for one who may not"
+    build(settings, Parts.azure(settings, credential)).close()
+    assert time.monotonic() - started < CLAIM / 2, "it waited for one who may not write"
 
     azure.vault.may = {"get"}
-    app = build_from(environ)
-    assert app.settings.alimail_client_secret.get_secret_value() == "of-alimail"
+    build(settings, Parts.azure(settings, credential)).close()
     assert len(azure.vault.versions("deployment-key")) == 1
-    app.close()
+
+
+def test_the_secret_of_the_app_registration_comes_from_the_vault_when_no_setting_gives_a_proof(
+    azure: AzureServices, credential: DefaultAzureCredential
+) -> None:
+    azure.vault.empty()
+    environ = environment(azure.environment)
+    del environ["TANDEM_GRAPH_CLIENT_SECRET"]
+    settings = load_settings(environ)
+    product = build(settings, Parts.azure(settings, credential))
+    with pytest.raises(WrongSettings, match=r"the secret graph-client-secret is missing: .*`tandem setup`"):
+        product.check()
+    product.secrets.set("graph-client-secret", "of-entra")
+    product.close()
+    parts = Parts.azure(settings, credential)
+    proof = graph_credential(settings, parts)
+    assert callable(proof)
+    assert proof() == "of-entra"
+    parts.close()
 
 
 @pytest.mark.parametrize("side", ["outlook", "dingtalk"])

@@ -258,20 +258,17 @@ def test_health_tells_a_prober_one_word(app: App, routes: Routes, caplog: pytest
         connection.execute("DROP TABLE rows")
     answer = routes.handle(Request("GET", HEALTH))
     assert (answer.status, json.loads(answer.body)) == (503, {"ok": False})
-    assert "StoreUnavailable" in caplog.text
-    assert str(app.state) not in caplog.text
+    assert "check the disk" in caplog.text
 
 
-def test_health_fails_while_the_settings_are_wrong_and_the_log_says_which(
-    routes: Routes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_health_fails_while_the_settings_are_wrong(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
     use(None)
     monkeypatch.setenv("TANDEM_POLL_SECONDS", "nonsense")
     answer = routes.handle(Request("GET", HEALTH))
-    assert (answer.status, answer.body) == (503, b'{"ok": false}')
-    assert "TANDEM_POLL_SECONDS: is not a number" in caplog.text
-    assert "TANDEM_ALIMAIL_CLIENT_SECRET: is missing" in caplog.text
-    assert "nonsense" not in caplog.text
+    told = json.loads(answer.body)
+    assert (answer.status, told["ok"]) == (503, False)
+    assert {"TANDEM_POLL_SECONDS", "TANDEM_ALIMAIL_CLIENT_SECRET"} <= set(told["settings"])
+    assert b"nonsense" not in answer.body
 
 
 # ---- on the wire: the local host's own manners

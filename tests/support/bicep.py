@@ -22,9 +22,9 @@ BESIDE = (ROOT.parent / "shared" / "tools", Path.home() / ".azd" / "bin", Path.h
 
 
 def find_bicep() -> str | None:
-    """What TANDEM_BICEP names, or else the first that is found on the PATH, beside the project, or where Azure's own
-    tools keep theirs."""
-    if named := os.environ.get("TANDEM_BICEP", ""):
+    """What TANDEM_BICEP names (conftest.py renames it), or else the first that is found on the PATH, beside the
+    project, or where Azure's own tools keep theirs."""
+    if named := os.environ.get("TANDEM_BICEP", "") or os.environ.get("BICEP_OF_TANDEM", ""):
         return named
     return shutil.which("bicep") or next((str(at / "bicep") for at in BESIDE if (at / "bicep").is_file()), None)
 

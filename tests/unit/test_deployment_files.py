@@ -14,8 +14,7 @@ import yaml
 
 import function_app
 from shared.sync.service import QUEUES
-from shared.wiring.settings import NAMES
-from shared.wiring.vault import IN_VAULT
+from shared.wiring.settings import IN_VAULT, NAMES
 from tests.support.bicep import INFRA, ROOT
 from tests.support.deploy_page import PAGE, roles_table
 from tests.support.template_roles import ADMINISTRATOR, APP, ROLES, VAULT
