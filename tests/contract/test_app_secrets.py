@@ -166,6 +166,16 @@ def test_a_new_value_is_used_when_the_cache_is_over(
     assert secret() == "hush-new"
 
 
+def test_who_asks_for_the_present_value_all_the_time_makes_the_vault_no_load(
+    vault: Vault, settings: Settings, parts: Parts
+) -> None:
+    vault.put("dingtalk-token", "hushtoken")
+    secret = app_secret("dingtalk_token", settings, parts)
+    before = vault.asked()
+    assert {secret(fresh=True) for _ in range(20)} == {"hushtoken"}
+    assert vault.asked() == before + 1
+
+
 class InProcess:
     """A vendor without a wire; notes which secrets it was shown."""
 
@@ -245,6 +255,10 @@ def test_without_its_secrets_the_callback_asks_dingtalk_to_try_again(vault: Vaul
     assert dingtalk_callback(_request(url, b'{"encrypt": "eA=="}')).status_code == 503
 
 
+class Timer(func.TimerRequest):
+    past_due = False
+
+
 def test_with_incomplete_settings_every_trigger_ends_in_order_and_one_error_is_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -254,7 +268,7 @@ def test_with_incomplete_settings_every_trigger_ends_in_order_and_one_error_is_s
     monkeypatch.setenv("TANDEM_POLL_SECONDS", "hush")
     message = func.QueueMessage(id="m", body=b'{"pair": "p"}')
     for _ in range(3):
-        tick(func.TimerRequest())
+        tick(Timer())
         work(message)
         assert graph_notifications(_request("https://tandem.test/", b"{}")).status_code == 503
         assert dingtalk_callback(_request("https://tandem.test/", b"{}")).status_code == 503

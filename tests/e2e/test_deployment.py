@@ -46,7 +46,9 @@ def test_the_package_keeps_two_mailboxes_in_step_without_a_secret_in_its_setting
     app: Path, deployed: Deployment
 ) -> None:
     with deployed.running(app) as running:
-        assert all_secrets().isdisjoint(running.ready()["environment"].values())
+        environment = running.ready()["environment"]
+        assert all_secrets().isdisjoint(environment.values())
+        assert "AzureWebJobsStorage" not in environment, "a connection string would stand there"
         assert running.health() == (503, {"ok": False, "settings": list(SECRETS)})
         deployed.put_secrets()
         until(lambda: running.health() == (200, {"ok": True}), 30, running.output)
