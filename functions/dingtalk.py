@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import azure.functions as func
 
+from functions.triggered import triggered
 from shared.dingtalk.callback import CallbackRefused, Forged, Malformed, Stale
-from shared.wiring.product import get_product
+from shared.wiring.product import Product
 
 MAX_BODY = 64 * 1024
 """Bytes. An event holds ids and no content; a genuine one stays far below this."""
@@ -27,18 +28,23 @@ def dingtalk_callback(request: func.HttpRequest) -> func.HttpResponse:
     Malformed 400, forged 401, stale 403, oversized 413, and 404 where no app is set up. Only when a genuine event can't
     be noted does the request fail, and DingTalk sends it again.
     """
-    callback = get_product().callback
-    if callback is None:
+    with triggered("dingtalk_callback") as product:
+        return _answer(product, request)
+
+
+def _answer(product: Product, request: func.HttpRequest) -> func.HttpResponse:
+    if product.callback is None:
         return _text(404, "no DingTalk app is set up here")
     body = request.get_body()
     if len(body) > MAX_BODY:
         logger.warning("a DingTalk callback of %d bytes was refused: more than %d", len(body), MAX_BODY)
         return _text(413, "too large")
     try:
-        answer = callback.take(request.params, body)
+        answer = product.callback.take(request.params, body)
     except CallbackRefused as refused:
         logger.warning("%s", refused)
         return _text(STATUSES[type(refused)], type(refused).__name__.lower())
+    product.telemetry.keep()
     return func.HttpResponse(json.dumps(answer), mimetype="application/json")
 
 

@@ -6,7 +6,7 @@ import logging
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.triggered import triggered
 
 MAX_BODY = 1024 * 1024
 """Bytes. Graph packs notifications of one subscription into a request; a genuine one stays far below this."""
@@ -33,5 +33,6 @@ def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
     if len(body) > MAX_BODY:
         logger.warning("dropped a Graph notification of %d bytes: more than %d", len(body), MAX_BODY)
     else:
-        get_product().service.notified(body)
+        with triggered("graph_notifications") as product:
+            product.service.notified(body)
     return func.HttpResponse(status_code=202)

@@ -6,7 +6,7 @@ import logging
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.triggered import triggered
 
 logger = logging.getLogger(__name__)
 blueprint = func.Blueprint()
@@ -17,7 +17,8 @@ blueprint = func.Blueprint()
 def health(request: func.HttpRequest) -> func.HttpResponse:
     """200 when the settings are good and the state can be read, else 503; why stands in the log and nowhere else."""
     try:
-        get_product().check()
+        with triggered("health") as product:
+            product.check()
     except Exception as error:  # whatever it is, a prober is told the same
         logger.error("the app is not healthy: %s", type(error).__name__)
         return func.HttpResponse('{"ok": false}', status_code=503, mimetype="application/json")

@@ -11,7 +11,7 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.triggered import triggered
 
 blueprint = func.Blueprint()
 
@@ -20,21 +20,27 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name="poll", connection="AzureWebJobsStorage")
 def poll(message: func.QueueMessage) -> None:
     """Look at a shard of pairs and enqueue those that differ."""
-    get_product().service.poll(_object(message))
+    asked = _object(message)
+    with triggered("poll", asked) as product:
+        product.service.poll(asked)
 
 
 @blueprint.function_name("work")
 @blueprint.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
 def work(message: func.QueueMessage) -> None:
     """Reconcile a (pair, kind), or act upon what a callback told."""
-    get_product().service.work(_object(message))
+    asked = _object(message)
+    with triggered("work", asked) as product:
+        product.service.work(asked)
 
 
 @blueprint.function_name("bulk")
 @blueprint.queue_trigger(arg_name="message", queue_name="bulk", connection="AzureWebJobsStorage")
 def bulk(message: func.QueueMessage) -> None:
     """Reconcile a (pair, kind) in short turns that yield to live work."""
-    get_product().service.work(_object(message), bulk=True)
+    asked = _object(message)
+    with triggered("bulk", asked) as product:
+        product.service.work(asked, bulk=True)
 
 
 def _object(message: func.QueueMessage) -> dict[str, Any]:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
 from shared.model.words import OUTLOOK, SIDES
+from shared.ops.gauges import Gauges
 from shared.ops.removal import Removal
 from shared.ports.state import Blobs, Secrets, Table, WorkQueue
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
 from shared.sync.service import SCHEDULE, Service
+from shared.wiring.certificate import certificate_end
+from shared.wiring.insights import insights
 from shared.wiring.key import deployment_key
 from shared.wiring.openplatform import open_platform
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
 from shared.wiring.people import People
-from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.replicas import PASSWORD, Replicas, password_name
 from shared.wiring.settings import Settings, load_settings
+from shared.wiring.watched import watched
 from shared.wiring.world import hush
 
 NOTIFICATIONS = "/api/graph/notifications"
@@ -47,6 +52,7 @@ class Product:
     callback: CallbackDoor | None = None
     quota: Quota | None = None
     """Both None where the settings name no app of DingTalk's open platform."""
+    telemetry: Telemetry = SILENCE
 
     def check(self) -> None:
         """Raises StoreUnavailable when the state can't be read."""
@@ -61,7 +67,8 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
     """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
     StoreUnavailable when the state can't be used."""
     hush()
-    parts = parts or Parts.of(settings)
+    bare = parts or Parts.of(settings)
+    parts = watched(bare, settings)
     pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
     platform = open_platform(settings, parts, pairs)
     key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
@@ -88,7 +95,9 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
         events=platform.events if platform else None,
-        poisoned=_poisoned(parts.queue),
+        poisoned=_poisoned(bare.queue),
+        telemetry=parts.telemetry,
+        gauges=_gauges(settings, parts, platform.quota if platform else None).tell,
     )
 
     def close() -> None:
@@ -101,13 +110,14 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         desk,
         People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service)),
         pairs,
-        parts.table,
-        parts.queue,
-        parts.blobs,
-        parts.secrets,
+        bare.table,
+        bare.queue,
+        bare.blobs,
+        bare.secrets,
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
+        parts.telemetry,
     )
 
 
@@ -122,6 +132,22 @@ def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
         unsubscribe=service.unsubscribe,
     )
+
+
+def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Gauges:
+    certificate, secrets = settings.graph_certificate, parts.secrets
+    return Gauges(
+        parts.telemetry,
+        parts.table.now,
+        quota.left if quota else None,
+        certificate_end(certificate.get_secret_value()) if certificate else None,
+        cast(Ending, secrets).expiries if hasattr(secrets, "expiries") else None,
+        lambda name: name.removeprefix(PASSWORD) if name.startswith(PASSWORD) else None,
+    )
+
+
+class Ending(Protocol):
+    def expiries(self) -> dict[str, float]: ...
 
 
 class Countable(Protocol):
@@ -158,7 +184,8 @@ def get_product() -> Product:
     global _product
     with _lock:
         if _product is None:
-            _product = build(load_settings(os.environ))
+            settings = load_settings(os.environ)
+            _product = build(settings, replace(Parts.of(settings), telemetry=insights(settings)))
         return _product
 
 
