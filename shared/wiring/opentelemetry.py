@@ -15,6 +15,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
@@ -56,7 +57,9 @@ class OpenTelemetry:
         if metric.kind == "count":
             return meter.create_counter(*about).add
         if metric.kind == "gauge":
-            return meter.create_gauge(*about).set
+            gauge = Gauge()
+            meter.create_observable_gauge(metric.name, [gauge.observed], metric.unit, metric.about)
+            return gauge.set
         return meter.create_histogram(*about, explicit_bucket_boundaries_advisory=BUCKETS).record
 
     @contextmanager
@@ -111,6 +114,24 @@ class OpenTelemetry:
         self._traces.shutdown()
         self._meters.shutdown()
         self._logs.shutdown()
+
+
+class Gauge:
+    """Each value is told once. OpenTelemetry's own goes on telling the last one until the process ends, so that a brake
+    that was on would be on for ever."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[tuple[str, str], ...], float] = {}
+        self._lock = threading.Lock()
+
+    def set(self, value: float, dimensions: dict[str, str]) -> None:
+        with self._lock:
+            self._values[tuple(sorted(dimensions.items()))] = value
+
+    def observed(self, _: CallbackOptions) -> list[Observation]:
+        with self._lock:
+            values, self._values = self._values, {}
+        return [Observation(value, dict(dimensions)) for dimensions, value in values.items()]
 
 
 PROPAGATOR = TraceContextTextMapPropagator()

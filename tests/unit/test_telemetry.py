@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from shared.model.errors import Unavailable
-from shared.model.metrics import EXPIRES, METRICS, QUOTA_LEFT
+from shared.model.metrics import BRAKE, EXPIRES, METRICS, QUOTA_LEFT
 from shared.ops.gauges import Gauges
 from shared.ports.telemetry import SILENCE
 from shared.ports.world import HttpRequest, HttpResponse
@@ -230,6 +230,14 @@ def test_a_store_that_shows_no_list_of_its_secrets_stops_nothing(watching: Watch
 
     Gauges(watching.telemetry, lambda: 0.0, None, 86400.0, refused, lambda name: None).tell()
     assert [p.value for p in watching.points()] == [1.0]
+
+
+def test_a_gauge_is_told_once_and_not_for_ever(watching: Watching) -> None:
+    watching.telemetry.gauge(BRAKE, 1, pair="pair-1")
+    watching.telemetry.gauge(BRAKE, 1, pair="pair-2")
+    watching.telemetry.gauge(BRAKE, 1, pair="pair-2")
+    assert [p.dimensions for p in watching.points()] == [{"pair": "pair-1"}, {"pair": "pair-2"}]
+    assert watching.points() == []
 
 
 # ---- metrics
