@@ -1,7 +1,7 @@
 """How Application Insights lays out what Azure Monitor's exporter posts, as far as our queries use it.
 
-The columns are those of the tables `customMetrics`, `dependencies`, `traces` and `exceptions` (Azure Monitor: data model
-of Application Insights; Log Analytics calls them AppMetrics, AppDependencies, AppTraces and AppExceptions). A metric that
+The columns are those of `customMetrics`, `dependencies`, `traces` and `exceptions` (Azure Monitor: data model of
+Application Insights; Log Analytics calls them AppMetrics, AppDependencies, AppTraces and AppExceptions). A metric that
 was summed up before it was sent is one row for each interval and set of dimensions: `value` and `valueSum` are its sum,
 `valueCount` how many it sums up, `valueMin` and `valueMax` the least and most. No percentile can be had from that, so
 lags are also told as spans, one for each item."""
