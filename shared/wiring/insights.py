@@ -6,6 +6,8 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from shared.ports.telemetry import SILENCE, Telemetry
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 120.0
 """Seconds between two sendings of metrics. Each costs a row for each metric and each value of its dimensions."""
+OURS = ("tandem", "functions")
+"""The loggers whose records are told from INFO on; others' from WARNING on."""
 OURS_ALONE = (
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL",
     "APPLICATIONINSIGHTS_SDKSTATS_DISABLED",
@@ -30,12 +34,27 @@ def insights(settings: Settings) -> Telemetry:
     this process go there until it ends."""
     if settings.insights is None:
         return SILENCE
-    telemetry = exporting(settings)
-    root = logging.getLogger()
-    root.addHandler(telemetry.handler)
-    logging.getLogger("tandem").setLevel(logging.INFO)
-    atexit.register(telemetry.close)
+    telemetry, stack = exporting(settings), ExitStack()
+    stack.callback(telemetry.close)
+    stack.enter_context(listening(telemetry))
+    atexit.register(stack.close)
     return telemetry
+
+
+@contextmanager
+def listening(telemetry: OpenTelemetry) -> Iterator[None]:
+    """Log records of this process go to `telemetry` meanwhile."""
+    root, ours = logging.getLogger(), [logging.getLogger(name) for name in OURS]
+    levels = [(logger, logger.level) for logger in ours]
+    for logger in ours:
+        logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
+    root.addHandler(telemetry.handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(telemetry.handler)
+        for logger, level in levels:
+            logger.setLevel(level)
 
 
 def exporting(settings: Settings, interval: float = INTERVAL) -> OpenTelemetry:

@@ -29,6 +29,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from shared.model.errors import TandemError
 from shared.model.metrics import METRICS, Metric
 from shared.ports.telemetry import Span, Value
+from shared.wiring.insights import OURS
 
 NAME = "tandem"
 BUCKETS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -211,7 +212,6 @@ SEVERITIES = {
     logging.ERROR: SeverityNumber.ERROR,
     logging.CRITICAL: SeverityNumber.FATAL,
 }
-OURS = ("tandem", "functions")
 OWN = ("opentelemetry", "azure.monitor")
 """What sends the records: what it says of its own troubles would be sent by it again."""
 

@@ -43,7 +43,8 @@ HOST = {
     " logs that the app sends itself (docs/adr/0007-the-app-sends-its-own-telemetry.md)",
 }
 """Settings that the Functions host and its worker read and check."""
-NAMES = tuple(str(field.alias) for group in GROUPS for field in group.model_fields.values())
+FIELDS = {str(field.alias): field for group in GROUPS for field in group.model_fields.values()}
+NAMES = tuple(FIELDS)
 
 
 def load_settings(env: Mapping[str, str]) -> Settings:
@@ -67,8 +68,9 @@ def load_settings(env: Mapping[str, str]) -> Settings:
 def _complaints(error: ValidationError) -> list[str]:
     said = {}
     for one in error.errors(include_url=False, include_input=False):
-        field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
-        said[PREFIX + field.upper()] = f"{wrong(one)}; {Settings.model_fields[field].description}"
+        place = str(one["loc"][0])
+        field = Settings.model_fields.get(place) or FIELDS[place]  # a default is named by its field
+        said[str(field.alias)] = f"{wrong(one)}; {field.description}"
     return [f"{name}: {said[name]}" for name in NAMES if name in said]
 
 

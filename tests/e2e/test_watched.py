@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.demo.office import Person
 from sandbox.running import Sandbox
-from shared.wiring.insights import exporting
+from shared.wiring.insights import exporting, listening
 from shared.wiring.settings import load_settings
 from tests.support.ingestion import Ingestion
 from tests.support.insights_tables import rows
@@ -53,26 +53,18 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Nothing happens; then one mail comes to each side, and is carried to the other."""
-    tandem = logging.getLogger("tandem")
     with Ingestion() as ingestion:
         telemetry = exporting(_settings(ingestion, tmp_path_factory.mktemp("state")), interval=3600)
-        tandem.addHandler(telemetry.handler)
-        level = tandem.level
-        tandem.setLevel(logging.INFO)
-        try:
-            with Sandbox(pairs=1, poll=0.5, telemetry=telemetry) as sandbox:
-                time.sleep(1)
-                telemetry.flush()
-                before = len(ingestion.envelopes)
-                time.sleep(QUIET)
-                telemetry.flush()
-                quiet = rows(ingestion.envelopes[before:], "dependencies")
-                _both_ways(sandbox.people[0])
-            tandem.warning("pair %s: said at the end", "pair-1")
-        finally:
-            tandem.removeHandler(telemetry.handler)
-            tandem.setLevel(level)
-            telemetry.close()
+        with listening(telemetry), Sandbox(pairs=1, poll=0.5, telemetry=telemetry) as sandbox:
+            time.sleep(1)
+            telemetry.flush()
+            before = len(ingestion.envelopes)
+            time.sleep(QUIET)
+            telemetry.flush()
+            quiet = rows(ingestion.envelopes[before:], "dependencies")
+            _both_ways(sandbox.people[0])
+            logging.getLogger("tandem.sync").warning("pair %s: said at the end", "pair-1")
+        telemetry.close()
         yield Story(quiet, *(rows(ingestion.envelopes, table) for table in ("dependencies", "customMetrics", "traces")))
 
 
