@@ -22,13 +22,13 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("dingtalk_callback")
 @blueprint.route("dingtalk/callback", trigger_arg_name="request", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
-def dingtalk_callback(request: func.HttpRequest) -> func.HttpResponse:
+def dingtalk_callback(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Answer DingTalk within its 1.5 seconds, by an encrypted "success" once the event is noted.
 
     Malformed 400, forged 401, stale 403, oversized 413, and 404 where no app is set up. Only when a genuine event can't
     be noted does the request fail, and DingTalk sends it again.
     """
-    with triggered("dingtalk_callback") as product:
+    with triggered("dingtalk_callback", context) as product:
         return _answer(product, request)
 
 

@@ -19,7 +19,7 @@ blueprint = func.Blueprint()
 @blueprint.route(
     "graph/notifications", trigger_arg_name="request", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS
 )
-def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
+def graph_notifications(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Answer Graph within its 3 seconds.
 
     A new subscription is confirmed by giving back the decoded `validationToken` as plain text. Everything else is
@@ -33,6 +33,6 @@ def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
     if len(body) > MAX_BODY:
         logger.warning("dropped a Graph notification of %d bytes: more than %d", len(body), MAX_BODY)
     else:
-        with triggered("graph_notifications") as product:
+        with triggered("graph_notifications", context) as product:
             product.service.notified(body)
     return func.HttpResponse(status_code=202)

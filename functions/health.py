@@ -14,10 +14,10 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("health")
 @blueprint.route("health", trigger_arg_name="request", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-def health(request: func.HttpRequest) -> func.HttpResponse:
+def health(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """200 when the settings are good and the state can be read, else 503; why stands in the log and nowhere else."""
     try:
-        with triggered("health") as product:
+        with triggered("health", context) as product:
             product.check()
     except Exception as error:  # whatever it is, a prober is told the same
         logger.error("the app is not healthy: %s", type(error).__name__)

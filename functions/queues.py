@@ -18,28 +18,28 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("poll")
 @blueprint.queue_trigger(arg_name="message", queue_name="poll", connection="AzureWebJobsStorage")
-def poll(message: func.QueueMessage) -> None:
+def poll(message: func.QueueMessage, context: func.Context) -> None:
     """Look at a shard of pairs and enqueue those that differ."""
     asked = _object(message)
-    with triggered("poll", asked) as product:
+    with triggered("poll", context, asked) as product:
         product.service.poll(asked)
 
 
 @blueprint.function_name("work")
 @blueprint.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
-def work(message: func.QueueMessage) -> None:
+def work(message: func.QueueMessage, context: func.Context) -> None:
     """Reconcile a (pair, kind), or act upon what a callback told."""
     asked = _object(message)
-    with triggered("work", asked) as product:
+    with triggered("work", context, asked) as product:
         product.service.work(asked)
 
 
 @blueprint.function_name("bulk")
 @blueprint.queue_trigger(arg_name="message", queue_name="bulk", connection="AzureWebJobsStorage")
-def bulk(message: func.QueueMessage) -> None:
+def bulk(message: func.QueueMessage, context: func.Context) -> None:
     """Reconcile a (pair, kind) in short turns that yield to live work."""
     asked = _object(message)
-    with triggered("bulk", asked) as product:
+    with triggered("bulk", context, asked) as product:
         product.service.work(asked, bulk=True)
 
 

@@ -25,9 +25,11 @@ class Span(Protocol):
 class Telemetry(Protocol):
     """Never raises, and never waits for anybody."""
 
-    def span(self, name: str, *, parent: str = "", out: bool = False, **about: Value) -> AbstractContextManager[Span]:
-        """Lasts as long as the `with`. Inside another span it is a part of that one, else of the trace that the host
-        began; `parent` (`carrier` of a span elsewhere) stands before both. `out`: a request to somebody else. An
+    def span(
+        self, name: str, *, parent: str = "", linked: str = "", out: bool = False, **about: Value
+    ) -> AbstractContextManager[Span]:
+        """Lasts as long as the `with`. It is a part of `parent` (`carrier` of a span elsewhere), else of the span that
+        it is inside of. `linked`: a span elsewhere that has to do with it. `out`: a request to somebody else. An
         exception that leaves it fails it, by the name of its type alone."""
         ...
 
@@ -55,7 +57,9 @@ _NO_SPAN = nullcontext(_NoSpan())
 class Silence:
     """Tells nobody anything."""
 
-    def span(self, name: str, *, parent: str = "", out: bool = False, **about: Value) -> AbstractContextManager[Span]:
+    def span(
+        self, name: str, *, parent: str = "", linked: str = "", out: bool = False, **about: Value
+    ) -> AbstractContextManager[Span]:
         return _NO_SPAN
 
     def keep(self) -> None: ...

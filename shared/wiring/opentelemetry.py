@@ -64,12 +64,12 @@ class OpenTelemetry:
         return meter.create_histogram(*about, explicit_bucket_boundaries_advisory=BUCKETS).record
 
     @contextmanager
-    def span(self, name: str, *, parent: str = "", out: bool = False, **about: Value) -> Iterator[Span]:
-        before, links = None, []
-        if parent:
-            before = PROPAGATOR.extract({"traceparent": parent}, Context())
-            host = trace.get_current_span().get_span_context()
-            links = [Link(host)] if host.is_valid else []
+    def span(
+        self, name: str, *, parent: str = "", linked: str = "", out: bool = False, **about: Value
+    ) -> Iterator[Span]:
+        before = _elsewhere(parent) if parent else None
+        host = trace.get_current_span(_elsewhere(linked)).get_span_context()
+        links = [Link(host)] if host.is_valid else []
         with self._tracer.start_as_current_span(
             name,
             before,
@@ -136,6 +136,11 @@ class Gauge:
 
 
 PROPAGATOR = TraceContextTextMapPropagator()
+
+
+def _elsewhere(carrier: str) -> Context:
+    """Inside the span that it names, or inside none when it can't be read."""
+    return PROPAGATOR.extract({"traceparent": carrier}, Context())
 
 
 class _OpenSpan:

@@ -39,8 +39,8 @@ ALL_OR_NONE = {
 """Settings that make no sense without each other, by what they are together."""
 HOST = {
     "TANDEM_TICK_SCHEDULE": "set it to how often to see what is due: NCRONTAB with seconds, in UTC",
-    "PYTHON_ENABLE_OPENTELEMETRY": "set it to true, so that traces begin at the host, and the host doesn't send the"
-    " logs that the app sends itself (docs/adr/0007-the-app-sends-its-own-telemetry.md)",
+    "PYTHON_ENABLE_OPENTELEMETRY": "set it to true where telemetry is on, so that the host doesn't send the logs that"
+    " the app sends itself (docs/adr/0007-the-app-sends-its-own-telemetry.md)",
 }
 """Settings that the Functions host and its worker read and check."""
 FIELDS = {str(field.alias): field for group in GROUPS for field in group.model_fields.values()}

@@ -85,7 +85,9 @@ def test_a_queue_message_carries_the_trace_on_and_the_hosts_own_trace_is_linked(
         telemetry.keep()
         queue.send("work", {"pair": "p"})
     message = json.loads(inner.receive("work", 1, 60)[0].body)
-    with telemetry.span("host"), telemetry.span("work", parent=message["trace"]):
+    with telemetry.span("host"):
+        host = telemetry.carrier()
+    with telemetry.span("work", parent=message["trace"], linked=host):
         telemetry.keep()
     first, work = watching.spans()
     assert work.context is not None
@@ -93,7 +95,7 @@ def test_a_queue_message_carries_the_trace_on_and_the_hosts_own_trace_is_linked(
     assert work.context.trace_id == first.context.trace_id
     assert work.parent is not None
     assert work.parent.span_id == first.context.span_id
-    assert [link.context.trace_id == work.context.trace_id for link in work.links] == [False]
+    assert [f"{link.context.trace_id:032x}" for link in work.links] == [host.split("-")[1]]
 
 
 @pytest.mark.parametrize("parent", ["", "zqx", "00-0-0-00"])
