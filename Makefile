@@ -24,7 +24,8 @@ $(STAMP): requirements-dev.lock pyproject.toml .ci/check-python
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Azurite is for the tests of the adapters for Azure alone; everything else works without Node.js.
+# Azurite is for the tests of the adapters for Azure alone, and the parser for those of the queries in infra; everything
+# else works without Node.js.
 $(NODE_STAMP): package-lock.json
 	@if command -v npm >/dev/null; then \
 	  echo "installing Azurite into node_modules ..."; npm ci --silent --no-audit --no-fund && touch $@; \

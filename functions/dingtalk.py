@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import azure.functions as func
 
-from functions.ready import ready
+from functions.triggered import triggered
 from shared.dingtalk.callback import CallbackRefused, Forged, Malformed, Stale
 from shared.model.errors import SignInRefused
+from shared.wiring.product import Product
 
 MAX_BODY = 64 * 1024
 """Bytes. An event holds ids and no content; a genuine one stays far below this."""
@@ -22,29 +23,31 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("dingtalk_callback")
 @blueprint.route("dingtalk/callback", trigger_arg_name="request", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
-def dingtalk_callback(request: func.HttpRequest) -> func.HttpResponse:
+def dingtalk_callback(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Answer DingTalk within its 1.5 seconds, by an encrypted "success" once the event is noted.
 
     Malformed 400, forged 401, stale 403, oversized 413, and 404 where no app is set up. Only when a genuine event can't
     be noted, or the app's secrets aren't there yet (503), does the request fail, and DingTalk sends it again.
     """
-    product = ready()
-    if product is None:
-        return _text(503, "not set up yet")
-    callback = product.callback
-    if callback is None:
+    with triggered("dingtalk_callback", context) as product:
+        return _text(503, "not set up yet") if product is None else _answer(product, request)
+
+
+def _answer(product: Product, request: func.HttpRequest) -> func.HttpResponse:
+    if product.callback is None:
         return _text(404, "no DingTalk app is set up here")
     body = request.get_body()
     if len(body) > MAX_BODY:
         logger.warning("a DingTalk callback of %d bytes was refused: more than %d", len(body), MAX_BODY)
         return _text(413, "too large")
     try:
-        answer = callback.take(request.params, body)
+        answer = product.callback.take(request.params, body)
     except CallbackRefused as refused:
         logger.warning("%s", refused)
         return _text(STATUSES[type(refused)], type(refused).__name__.lower())
     except SignInRefused:  # the log has said which secret is missing
         return _text(503, "not set up yet")
+    product.telemetry.keep()
     return func.HttpResponse(json.dumps(answer), mimetype="application/json")
 
 

@@ -6,7 +6,7 @@ import logging
 
 import azure.functions as func
 
-from functions.ready import ready
+from functions.triggered import triggered
 from shared.model.errors import NewerState
 
 MAX_BODY = 1024 * 1024
@@ -20,7 +20,7 @@ blueprint = func.Blueprint()
 @blueprint.route(
     "graph/notifications", trigger_arg_name="request", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS
 )
-def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
+def graph_notifications(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Answer Graph within its 3 seconds.
 
     A new subscription is confirmed by giving back the decoded `validationToken` as plain text. Everything else is
@@ -35,11 +35,11 @@ def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
     if len(body) > MAX_BODY:
         logger.warning("dropped a Graph notification of %d bytes: more than %d", len(body), MAX_BODY)
     else:
-        product = ready()
-        if product is None:
-            return func.HttpResponse(status_code=503)
-        try:
-            product.service.notified(body)
-        except NewerState:  # a newer version has taken over; Graph's next try will meet it
-            return func.HttpResponse(status_code=503)
+        with triggered("graph_notifications", context) as product:
+            if product is None:
+                return func.HttpResponse(status_code=503)
+            try:
+                product.service.notified(body)
+            except NewerState:  # a newer version has taken over; Graph's next try will meet it
+                return func.HttpResponse(status_code=503)
     return func.HttpResponse(status_code=202)

@@ -9,8 +9,8 @@ from typing import Any
 
 import azure.functions as func
 
+from functions.triggered import get_product
 from shared.model.errors import WrongSettings
-from shared.wiring.product import get_product
 
 logger = logging.getLogger(__name__)
 blueprint = func.Blueprint()

@@ -14,33 +14,39 @@ from typing import Any
 
 import azure.functions as func
 
-from functions.ready import ready
+from functions.triggered import triggered
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("poll")
 @blueprint.queue_trigger(arg_name="message", queue_name="poll", connection="AzureWebJobsStorage")
-def poll(message: func.QueueMessage) -> None:
+def poll(message: func.QueueMessage, context: func.Context) -> None:
     """Look at a shard of pairs and enqueue those that differ."""
-    if (product := ready()) is not None:
-        product.service.poll(_object(message))
+    asked = _object(message)
+    with triggered("poll", context, asked) as product:
+        if product is not None:
+            product.service.poll(asked)
 
 
 @blueprint.function_name("work")
 @blueprint.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
-def work(message: func.QueueMessage) -> None:
+def work(message: func.QueueMessage, context: func.Context) -> None:
     """Reconcile a (pair, kind), or act upon what a callback told."""
-    if (product := ready()) is not None:
-        product.service.work(_object(message))
+    asked = _object(message)
+    with triggered("work", context, asked) as product:
+        if product is not None:
+            product.service.work(asked)
 
 
 @blueprint.function_name("bulk")
 @blueprint.queue_trigger(arg_name="message", queue_name="bulk", connection="AzureWebJobsStorage")
-def bulk(message: func.QueueMessage) -> None:
+def bulk(message: func.QueueMessage, context: func.Context) -> None:
     """Reconcile a (pair, kind) in short turns that yield to live work."""
-    if (product := ready()) is not None:
-        product.service.work(_object(message), bulk=True)
+    asked = _object(message)
+    with triggered("bulk", context, asked) as product:
+        if product is not None:
+            product.service.work(asked, bulk=True)
 
 
 def _object(message: func.QueueMessage) -> dict[str, Any]:

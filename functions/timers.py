@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.ready import ready
+from functions.triggered import triggered
 
 blueprint = func.Blueprint()
 
@@ -13,7 +13,8 @@ blueprint = func.Blueprint()
 # because the service decides what is due from what it stored.
 @blueprint.function_name("tick")
 @blueprint.timer_trigger(arg_name="timer", schedule="%TANDEM_TICK_SCHEDULE%", run_on_startup=False, use_monitor=False)
-def tick(timer: func.TimerRequest) -> None:
+def tick(timer: func.TimerRequest, context: func.Context) -> None:
     """Put what is due into the queues. The setting TANDEM_TICK_SCHEDULE is NCRONTAB with seconds, in UTC."""
-    if (product := ready()) is not None:
-        product.service.tick()
+    with triggered("tick", context) as product:
+        if product is not None:
+            product.service.tick()

@@ -18,6 +18,7 @@ from shared.model.errors import Conflict
 from shared.model.pairs import Pair
 from shared.model.words import SIDES
 from shared.ports.state import Op
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.state.queue import SqliteQueue
 from shared.sync.calls import partition
 from shared.sync.rows import FOLDER, after
@@ -43,13 +44,15 @@ class SandboxError(Exception):
 
 class Sandbox(Vendors):
     """Runs from `with` to its end. `pairs`: how many people; `poll`: seconds between two looks at DingTalk; `faults`:
-    what goes wrong on the way to the vendors once all is up.
+    what goes wrong on the way to the vendors once all is up. `telemetry`: who watches the app.
 
     All state is in a temporary folder and is gone afterwards. One at a time in a process."""
 
-    def __init__(self, *, pairs: int = 2, poll: float = 2.0, faults: Faults | None = None) -> None:
+    def __init__(
+        self, *, pairs: int = 2, poll: float = 2.0, faults: Faults | None = None, telemetry: Telemetry = SILENCE
+    ) -> None:
         super().__init__(pairs=pairs, faults=faults)
-        self._poll = poll
+        self._poll, self._telemetry = poll, telemetry
         self.hold = HOLD
 
     # ---- starting
@@ -79,7 +82,8 @@ class Sandbox(Vendors):
         }
         settings = load_settings({**self.settings(), **own})
         self._queue = WakingQueue(settings.state / "queue.db")
-        product = build(settings, replace(Parts.embedded(settings), queue=self._queue))
+        parts = replace(Parts.embedded(settings), queue=self._queue, telemetry=self._telemetry)
+        product = build(settings, parts)
         for number, pair in enumerate(self.pairs, 1):
             id = f"pair-{number}"
             product.secrets.set(password_name(id), pair.client_password)

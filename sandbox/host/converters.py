@@ -14,6 +14,7 @@ import logging
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
@@ -23,7 +24,9 @@ from sandbox.host.app import AppError, Function
 from sandbox.host.engine import SCRIPT, Outcome, importing
 
 logger = logging.getLogger(__name__)
-RETURN = "$return"
+RETURN, CONTEXT = "$return", "context"
+NO_TRACE = SimpleNamespace(trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}))
+"""As of a host that traces nothing."""
 
 
 class ConverterEngine:
@@ -49,7 +52,9 @@ class ConverterEngine:
         trigger = function.trigger
         try:
             argument = self._converters.get(trigger["type"]).decode(value, trigger_metadata=metadata)
-            result = self._calls[function.id](**{trigger["name"]: argument})
+            call = self._calls[function.id]
+            more = {CONTEXT: NO_TRACE} if CONTEXT in inspect.signature(call).parameters else {}
+            result = call(**{trigger["name"]: argument}, **more)
             return Outcome(True, self._encode(function, result))
         except Exception as error:  # the function's own, reported like the worker does
             logger.exception("%s failed", function.name)
@@ -83,7 +88,7 @@ class ConverterEngine:
         bound = {b["name"]: b for b in function.bindings if b["name"] != RETURN}
         if inspect.iscoroutinefunction(call):
             yield "it is `async def`; write it as plain `def`"
-        if extra := parameters - set(bound):
+        if extra := parameters - set(bound) - {CONTEXT}:
             yield f"parameters without a binding: {sorted(extra)}"
         if missing := set(bound) - parameters:
             yield f"bindings without a parameter: {sorted(missing)}"

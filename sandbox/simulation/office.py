@@ -23,6 +23,7 @@ from sandbox.simulation.adapters import (
 from sandbox.simulation.world import EPOCH, World
 from sandbox.truth import Mailbox
 from shared.model.pairs import Pair
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.sync.schema import SCHEMA, Schema
 from shared.wiring.pairs import Pairs
 from shared.wiring.product import Parts, Product, build
@@ -54,8 +55,9 @@ class Office:
         dingtalk: DingTalkMail,
         deliver: Callable[[str, Mapping[str, Any]], None],
         settings: Mapping[str, str],
+        telemetry: Telemetry = SILENCE,
     ) -> None:
-        self._settings = {**SETTINGS, **settings}
+        self._settings, self._telemetry = {**SETTINGS, **settings}, telemetry
         self.world, self.microsoft, self.dingtalk = world, microsoft, dingtalk
         self.mailboxes: dict[str, Mailbox] = {
             "dingtalk": dingtalk.add_mailbox(DINGTALK, client_password="client-password"),
@@ -86,6 +88,7 @@ class Office:
             transport=self._transport,
             streams=SimStreams(world, self.dingtalk.imap),
             tokens=SimTokens(self._transport, clock),
+            telemetry=self._telemetry,
         )
         empties = self.dingtalk.switches.folder_delete == "empties"
         settings = {**self._settings, "TANDEM_ALIMAIL_DELETES_FOLDERS": str(not empties).lower()}

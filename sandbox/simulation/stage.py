@@ -16,6 +16,7 @@ from sandbox.simulation.office import Office, Worker
 from sandbox.simulation.world import Crash, World
 from sandbox.truth import Mailbox
 from shared.model.errors import TandemError
+from shared.ports.telemetry import SILENCE, Telemetry
 
 TICK = 10.0
 TRIES = 5
@@ -36,6 +37,7 @@ class Stage:
         workers: int = 3,
         skew: Callable[[], float] = lambda: 0.0,
         settings: Mapping[str, str] = {},
+        telemetry: Telemetry = SILENCE,
     ) -> None:
         self.world, self._skew = world, skew
         seed = world.rng.getrandbits(30)
@@ -57,7 +59,7 @@ class Stage:
             client_id="ali",
             client_secret="s",
         )
-        self.office = Office(world, self.microsoft, self.dingtalk, self.deliver, settings)
+        self.office = Office(world, self.microsoft, self.dingtalk, self.deliver, settings, telemetry)
         self.workers = [self._worker() for _ in range(workers)]
         self.pushes: Callable[[], list[float]] = lambda: [0.1]
         self.restart: Callable[[], float] = lambda: 0.5

@@ -26,6 +26,7 @@ from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
 from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, TooLarge, Unavailable
 from shared.ports.replica import Permit
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.ports.world import Clock, MailStream, MailStreams, TransportError
 
 T = TypeVar("T")
@@ -104,7 +105,9 @@ class ImapDoor:
         password: str,
         lock: AbstractContextManager[object] | None = None,
         timeout: float = TIMEOUT,
+        telemetry: Telemetry = SILENCE,
     ) -> None:
+        self._telemetry = telemetry
         self._streams = streams
         self._clock = clock
         self._timeout = timeout
@@ -124,13 +127,13 @@ class ImapDoor:
                 for marks, delimiter, name in client.list_folders()
             ]
 
-        return self._run(listed)
+        return self._run("list", listed)
 
     def position(self, name: str) -> Position:
         """A position that everything appended from now on comes after. Asked for once per connection and mailbox: an
         older one only shows more."""
         if name not in self._positions or self._client is None:
-            status = self._run(lambda client: client.folder_status(name, ("UIDNEXT", "UIDVALIDITY")))
+            status = self._run("status", lambda client: client.folder_status(name, ("UIDNEXT", "UIDVALIDITY")))
             if not all(isinstance(status.get(name), int) for name in (b"UIDNEXT", b"UIDVALIDITY")):
                 raise Unavailable("the IMAP server gave no UIDNEXT or UIDVALIDITY", code="imap_status")
             self._positions[name] = Position(status[b"UIDVALIDITY"], status[b"UIDNEXT"])
@@ -152,7 +155,7 @@ class ImapDoor:
             client.hurry(time_for(len(mime), self._timeout))
             return client.append(name, mime, flags, date)  # type: ignore[no-any-return]
 
-        if match := _APPENDUID.search(self._run(append) or b""):
+        if match := _APPENDUID.search(self._run("append", append) or b""):
             self._positions[name] = Position(int(match[1]), int(match[2]) + 1)
 
     def since(self, name: str, position: Position, headers: Sequence[str]) -> list[bytes]:
@@ -166,7 +169,7 @@ class ImapDoor:
             shown = [value for uid, row in rows.items() if uid >= position.uid for value in row.values()]
             return [value for value in shown if isinstance(value, bytes)]
 
-        return self._run(fetch)
+        return self._run("headers", fetch)
 
     def original(self, name: str, sought: Sought) -> bytes | None:
         """The bytes of a message, which stays unread. None unless exactly one message can be meant. TooLarge when it is
@@ -186,7 +189,7 @@ class ImapDoor:
             value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
             return value if isinstance(value, bytes) else None
 
-        return self._run(fetch)
+        return self._run("original", fetch)
 
     def close(self) -> None:
         """End the connection; the next call makes a new one."""
@@ -203,8 +206,8 @@ class ImapDoor:
             with suppress(TransportError):
                 client.shutdown()
 
-    def _run(self, call: Callable[[_Client], T]) -> T:
-        with self._lock:
+    def _run(self, what: str, call: Callable[[_Client], T]) -> T:
+        with self._lock, self._telemetry.span(f"IMAP {what}", out=True, **{"peer.service": "alimail-imap"}):
             reused = self._client is not None
             try:
                 return self._once(call)

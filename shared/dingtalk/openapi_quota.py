@@ -11,6 +11,8 @@ PARTITION = "quota"
 CHINA = timezone(timedelta(hours=8))
 """DingTalk counts by calendar month; where its month begins is taken to be there."""
 TRIES = 20
+MONTHLY = 5000
+"""Metered calls that the standard edition gives."""
 
 
 class Quota:
@@ -37,6 +39,10 @@ class Quota:
         """Metered calls of this month."""
         held = self._table.get(PARTITION, [self._month()]).get(self._month())
         return int(held.value["metered"]) if held is not None else 0
+
+    def left(self) -> int:
+        """Metered calls that may still be made this month; 0 at least."""
+        return max(0, MONTHLY - self.used())
 
     def _month(self) -> str:
         return f"dingtalk:{datetime.fromtimestamp(self._table.now(), UTC).astimezone(CHINA):%Y-%m}"

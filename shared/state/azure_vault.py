@@ -97,6 +97,12 @@ class VaultSecrets:
             except ResourceNotFoundError:
                 return
 
+    def expiries(self) -> dict[str, float]:
+        """When secrets end, in epoch seconds, by their names; those without an end are left out."""
+        with _asked():
+            shown = list(self._client.list_properties_of_secrets())
+        return {str(one.name): one.expires_on.timestamp() for one in shown if one.expires_on and one.enabled}
+
     def close(self) -> None:
         """End the connections that are kept."""
         self._client.close()

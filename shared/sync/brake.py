@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.model.errors import WrongSettings
 from shared.model.links import Intent, Link
+from shared.model.metrics import BRAKE
 from shared.model.words import other
 from shared.ports.state import Op, Table
 from shared.sync.postpone import postpone
@@ -49,6 +50,7 @@ class Brake:
             for intent in counted:
                 postpone(run, intent, REASON, run.policy.waits)
             run.session.put_row(ROW, {"hours": hours, "folders": folders, "held": row.get("held", now)})
+            run.telemetry.gauge(BRAKE, 1, pair=run.pair.id)
             return [i for i in todo if i not in counted]
         hour = str(int(now // HOUR))
         run.session.put_row(ROW, {**row, "hours": {**hours, hour: hours.get(hour, 0) + acts}, "folders": folders})

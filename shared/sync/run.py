@@ -9,11 +9,13 @@ from typing import Literal
 from shared.model.errors import LeaseLost, TandemError, Unavailable
 from shared.model.links import End, Intent, Link, Waiting
 from shared.model.mail import Folder, Item, Observed, Row
+from shared.model.metrics import LAG, MIRRORED
 from shared.model.pairs import Pair
 from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
-from shared.model.words import DINGTALK, SIDES, Side
+from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.ports.replica import Replica
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.ports.world import Clock, Executor
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
@@ -97,6 +99,9 @@ class Run:
         self.stopped: TandemError | None = None
         self.must_yield: Callable[[], bool] = lambda: False
         """Whether live work waits, so that no new effect may start."""
+        self.telemetry: Telemetry = SILENCE
+        self.noticed = self.now()
+        """When it was noticed that there is something to do (the store's time)."""
         self._reads: dict[tuple[Side, str], tuple[Item | None, float]] = {}
 
     def new_round(self) -> None:
@@ -216,6 +221,19 @@ class Run:
     def note(self, link: Link | Intent, what: str, side: Side | None = None, **detail: object) -> None:
         self.session.note(link.mid, Entry(what, link.key, side, detail))
 
+    def mirrored(self, intent: Intent) -> None:
+        """Tell that this effect has landed, and how long after the change that it carries over. A message that came
+        long before it was noticed was moved or imported; it counts from then."""
+        since = self.noticed
+        if intent.kind == "create" and intent.received > self.noticed - JUST_NOW:
+            since = max(intent.received, self.pair.since)
+        lag = max(0.0, self.now() - since)
+        pair, kind, side = self.pair.id, "mail", other(intent.side)
+        self.telemetry.count(MIRRORED, pair=pair, kind=kind, side=side)
+        self.telemetry.record(LAG, lag, pair=pair, kind=kind, side=side)
+        with self.telemetry.span("mirrored", pair=pair, kind=kind, side=side, effect=intent.kind, lag=lag):
+            self.telemetry.keep()
+
     def busy(self, key: str) -> bool:
         """Has this link an intent that is open or planned?"""
         return any(i.key == key for i in (*self.session.intents.values(), *self.todo.values()))
@@ -260,6 +278,7 @@ def open_run(
     return Run(pair, replicas, session, folders, identity, policy, clock, executor, labels)
 
 
+JUST_NOW = 3600.0
 SLACK = 5.0
 """How long a request may wait between the commit of its intent and its sending."""
 

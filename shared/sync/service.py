@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost, NewerState, NotFound, TandemError
+from shared.model.metrics import LEASE_CONTENTION, POISON, POLLED, SUBSCRIPTION_FAILED
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
 from shared.ports.replica import Replica, Subscriptions
 from shared.ports.state import Op, Table, WorkQueue
+from shared.ports.telemetry import SILENCE, Span, Telemetry
 from shared.ports.world import Clock, Executor, Random
 from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.events import CallbackStatus, Events
@@ -32,7 +34,7 @@ log = logging.getLogger("tandem.sync")
 
 SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
-CATCH_UP = 300.0
+CATCH_UP, GAUGES = 300.0, 3600.0
 PEOPLE, EVERYBODY = 3600.0, 86400.0
 QUEUES = ("poll", "work", "bulk")
 BULK = 10.0
@@ -56,7 +58,8 @@ class Service:
     """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
     `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good.
     `pairs`: read at the beginning of each trigger; NewerState where a newer version has taken over, which ends it with
-    nothing written. `migrated`: keep with the pair which version its rows are in."""
+    nothing written. `migrated`: keep with the pair which version its rows are in. `gauges`: tells what changes slowly;
+    called once in an hour."""
 
     def __init__(
         self,
@@ -77,6 +80,8 @@ class Service:
         poisoned: Callable[[str], int],
         events: Events | None = None,
         schema: Schema = SCHEMA,
+        telemetry: Telemetry = SILENCE,
+        gauges: Callable[[], None] = lambda: None,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
@@ -84,6 +89,7 @@ class Service:
         self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
         self._events, self._poisoned = events, poisoned
         self._schema, self._migrated, self._told = schema, migrated, -TOLD
+        self._telemetry, self._gauges = telemetry, gauges
 
     # ---- triggers
     def notified(self, body: bytes) -> int:
@@ -102,11 +108,13 @@ class Service:
                     self._forget_subscription(pair, str(item["subscriptionId"]))
                 if item.get("lifecycleEvent") == "reauthorizationRequired":
                     self._renew_soon(pair, str(item["subscriptionId"]))
+        if named:
+            self._telemetry.keep()
         for pair_id, ids in named.items():
             leave_hints(self._table, partition(pair_id), OUTLOOK, ids)
             delay = self._leases(pair_id).call()
             if delay is not None:
-                enqueue(self._queue, pair_id, "notified", delay)
+                enqueue(self._queue, pair_id, "notified", delay, at=self._table.now())
         if dropped:
             log.warning("notifications dropped: %d", dropped)
         return sum(len(ids) for ids in named.values())
@@ -119,6 +127,8 @@ class Service:
             return self._tell_newer(exc)
         now = self._table.now()
         if self._turn("poll", now, self._poll_seconds):
+            if not pairs:
+                self._telemetry.count(POLLED, 0)
             for start in range(0, len(pairs), SHARD):
                 self._queue.send("poll", {"poll": [pair.id for pair in pairs[start : start + SHARD]]})
         if self._url and (late := self._unsubscribed(pairs, now)):
@@ -132,7 +142,9 @@ class Service:
             self._tell_poisoned()
             for pair in pairs:
                 leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
-                enqueue(self._queue, pair.id, "catch-up")
+                enqueue(self._queue, pair.id, "catch-up", at=now)
+            if self._turn("gauges", now, GAUGES):
+                self._gauges()
         else:
             for pair in pairs:
                 if Leases(self._table, partition(pair.id), self._policy.lease).is_forsaken(self._policy.busy):
@@ -148,9 +160,12 @@ class Service:
             for pair_id in message.get(name, ()):
                 if pair_id in pairs:
                     try:
-                        act(pairs[pair_id])
+                        with self._telemetry.span(name, pair=pair_id):
+                            act(pairs[pair_id])
                     except TandemError as exc:
                         log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
+                        if name == "subscribe":
+                            self._telemetry.count(SUBSCRIPTION_FAILED, pair=pair_id)
 
     def work(self, message: Mapping[str, Any], bulk: bool = False) -> None:
         """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told. `bulk`: for
@@ -164,6 +179,7 @@ class Service:
     def _work(self, message: Mapping[str, Any], bulk: bool) -> None:
         if "event" in message or "people" in message:
             if self._events is not None:
+                self._telemetry.keep()
                 self._events.work(message)
             return
         pair = next((p for p in self._pairs() if p.id == message.get("pair") and not p.paused), None)
@@ -173,13 +189,19 @@ class Service:
         holder = self._random.token()
         lease = leases.take(holder)
         if lease is None:
+            self._telemetry.count(LEASE_CONTENTION, pair=pair.id)
             lease = leases.take(holder) if leases.set_dirty() else None
             if lease is None and (delay := leases.guard()) is not None:
                 enqueue(self._queue, pair.id, "dirty", delay)
         if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
             return leases.forget(lease)  # the pair was removed, with all its rows, since the message was looked at
         if lease is not None and (upgraded := self._upgraded(pair, leases, lease)) is not None:
-            self._run(pair, leases, upgraded, message.get("cursors") or {}, bulk)
+            cause = message.get("cause")
+            cause = cause if cause in CAUSES else "other"
+            with self._telemetry.span("run", pair=pair.id, kind="mail", cause=cause, bulk=bulk) as span:
+                if cause not in QUIET:
+                    self._telemetry.keep()
+                self._run(pair, leases, upgraded, message, bulk, span)
 
     def _leases(self, pair_id: str) -> Leases:
         return Leases(self._table, partition(pair_id), self._policy.lease, self._schema)
@@ -196,31 +218,36 @@ class Service:
         return upgraded
 
     # ---- a run
-    def _run(self, pair: Pair, leases: Leases, lease: Lease, cursors: Mapping[str, str], bulk: bool) -> None:
+    def _run(
+        self, pair: Pair, leases: Leases, lease: Lease, message: Mapping[str, Any], bulk: bool, span: Span
+    ) -> None:
         session = Session(self._table, partition(pair.id), leases, lease)
         delay, error = 0.0, ""
         try:
-            self._reconcile(pair, leases, session, cursors, bulk)
+            self._reconcile(pair, leases, session, message, bulk)
             self._plan_wake(pair, session)
         except LeaseLost:
             log.info("pair %s: the lease was lost; the run ends", pair.id)
+            self._telemetry.count(LEASE_CONTENTION, pair=pair.id)
             delay = self._policy.retry
         except TandemError as exc:
             log.warning("pair %s: %s (%s); the run ends", pair.id, type(exc).__name__, exc.code)
             delay, error = exc.retry_after or self._policy.retry, f"{type(exc).__name__} {exc.code}".rstrip()
+            span.fail(error)
         if delay:
             self._wake(pair, session, self._table.now() + delay, "again")
         leases.release(session.lease, error)
         if not delay and leases.is_dirty():
             enqueue(self._queue, pair.id, "again")
 
-    def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str], bulk: bool) -> None:
+    def _reconcile(self, pair: Pair, leases: Leases, session: Session, message: Mapping[str, Any], bulk: bool) -> None:
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         policy = replace(self._policy, budget=BULK) if bulk else self._policy
         run = open_run(pair, session, replicas, self._key, policy, self._clock, self._executor)
+        run.telemetry, run.noticed = self._telemetry, float(message.get("at") or run.now())
         if bulk:
             run.must_yield = leases.is_dirty
-        Reconcile(run, leases, self._table, partition(pair.id)).work(cursors)
+        Reconcile(run, leases, self._table, partition(pair.id)).work(message.get("cursors") or {})
 
     def _plan_wake(self, pair: Pair, session: Session) -> None:
         """A message for the next thing that is due."""
@@ -261,8 +288,10 @@ class Service:
         else:
             self._table.transact(name, [Op("put", walked_row(DINGTALK), {"at": began})])
         if ids or cursors:
+            self._telemetry.keep()
             leave_hints(self._table, partition(pair.id), DINGTALK, set(ids))
-            enqueue(self._queue, pair.id, "poll", cursors=cursors)
+            enqueue(self._queue, pair.id, "poll", cursors=cursors, at=began)
+        self._telemetry.count(POLLED)
 
     # ---- subscriptions
     def _unsubscribed(self, pairs: Iterable[Pair], now: float) -> list[str]:
@@ -347,6 +376,7 @@ class Service:
     def _tell_poisoned(self) -> None:
         for queue, count in self.app_status().poisoned.items():
             if count:
+                self._telemetry.gauge(POISON, count, queue=queue)
                 log.error("queue %s: %d messages failed for good; look at them and replay them", queue, count)
 
     def app_status(self) -> AppStatus:
@@ -356,6 +386,9 @@ class Service:
 
 
 MIN_WAKE = 1.0
+CAUSES = ("notified", "poll", "first", "subscribed", "approved", "asked", "catch-up", "due", "dirty", "again")
+QUIET = ("catch-up", "due", "dirty", "again")
+"""Causes of runs that mostly find nothing to do, and are then not worth a trace."""
 LONGEST_ID = 400
 CURSORS = cursor_row(DINGTALK, "")
 

@@ -103,6 +103,7 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
         run.session.close_link(old)
     run.session.put_link(link)
     run.session.note(intent.mid, _entry(intent, "done"))
+    run.mirrored(intent)
     return link
 
 
@@ -151,6 +152,8 @@ def confirmed(run: Run, link: Link, intent: Intent, item: Item) -> Link:
     """A read after our write: what it shows moves the base; what it does not show is in doubt."""
     state, want = run.state(intent.side, item), intent.want or {}
     done = {name for name, value in want.items() if state[name] == value}
+    if done:
+        run.mirrored(intent)
     base = {**link.base, **{name: want[name] for name in done}}
     unsure = (set(link.unsure) - done) | (want.keys() - done)
     if "folder" in done:

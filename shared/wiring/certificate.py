@@ -34,6 +34,13 @@ def read_certificate(value: str) -> str:
     return text.decode()
 
 
+def certificate_end(pem: str) -> float:
+    """When the certificate of `read_certificate`'s text stops being valid, in epoch seconds."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificates(pem.encode())[0].not_valid_after_utc.timestamp()
+
+
 def _pem(value: str) -> bytes:
     if "-----BEGIN" in value:
         return value.replace("\\n", "\n").encode()

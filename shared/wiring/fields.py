@@ -58,7 +58,7 @@ class Group(BaseModel):
 
 def setting(mend: str, default: Any = ..., **limits: Any) -> Any:
     """`mend` says what to put there. It completes the sentence that says what is wrong, and it is what
-    docs/settings.md says."""
+    docs/settings.md says. `alias`: the variable's name where it isn't ours to choose."""
     return Field(default, description=mend, **limits)
 
 

@@ -3,6 +3,7 @@ named in `shared.wiring.settings` too."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -123,6 +124,61 @@ class DingTalkApp(Group):
         if value is not None:
             aes_key(value.get_secret_value())
         return value
+
+
+INSIGHTS = re.compile(r"InstrumentationKey=[0-9A-Fa-f-]{36}")
+AAD = re.compile(r"(?:ClientId=([0-9A-Fa-f-]{36});)?Authorization=AAD", re.IGNORECASE)
+
+
+class Telemetry(Group):
+    """Telemetry
+
+    Application Insights, to which metrics, traces and logs go. Without the first of these nothing is sent, and nothing
+    of it is loaded."""
+
+    insights: SecretStr | None = setting(
+        "set it to the connection string of the Application Insights resource, or leave it out",
+        None,
+        alias="APPLICATIONINSIGHTS_CONNECTION_STRING",
+    )
+    insights_identity: str | None = setting(
+        "set it to ClientId=<client ID of the managed identity>;Authorization=AAD, or to Authorization=AAD for the"
+        " identity that belongs to the app alone, or leave it out where the connection string is enough",
+        None,
+        alias="APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    )
+    insights_by_worker: bool = setting(
+        "leave it out: with it the worker sends everything a second time, and addresses with it",
+        False,
+        alias="PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+    )
+
+    @check("insights")
+    @classmethod
+    def _is_connection_string(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = dict(part.split("=", 1) for part in value.get_secret_value().split(";") if "=" in part)
+            unless(not INSIGHTS.match(value.get_secret_value()), "is no connection string", value)
+            endpoint = urlsplit(parts.get("IngestionEndpoint", ""))
+            plain = endpoint.scheme != "https" and not is_loopback(endpoint.hostname or "")
+            unless(plain, "names no IngestionEndpoint that starts with https://", value)
+        return value
+
+    @check("insights_identity")
+    @classmethod
+    def _is_identity(cls, value: str | None) -> str | None:
+        return unless(value is not None and not AAD.fullmatch(value), "is not what it should be", value)
+
+    @check("insights_by_worker")
+    @classmethod
+    def _is_off(cls, value: bool) -> bool:
+        return unless(value, "is on", value)
+
+    @property
+    def insights_client_id(self) -> str | None:
+        """Of the managed identity, None for the one that belongs to the app alone."""
+        found = AAD.fullmatch(self.insights_identity or "")
+        return found[1] if found else None
 
 
 TOGETHER = ", or leave out all four of TANDEM_TABLE_URL, TANDEM_QUEUE_URL, TANDEM_BLOB_URL and TANDEM_VAULT_URL"

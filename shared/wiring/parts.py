@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from shared.outlook.tokens import Tokens
 from shared.ports.state import Blobs, ReceivingQueue, Secrets, Table
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.ports.world import Clock, Executor, MailStreams, Random, Transport
 from shared.state.files import FileBlobs, FileSecrets
 from shared.state.queue import SqliteQueue
@@ -46,6 +47,7 @@ class Parts:
     streams: MailStreams
     tokens: Tokens | None = None
     close: Callable[[], None] = lambda: None
+    telemetry: Telemetry = SILENCE
 
     @classmethod
     def of(cls, settings: Settings) -> Parts:

@@ -5,27 +5,33 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
 from shared.model.errors import SignInRefused, WrongSettings
 from shared.model.words import OUTLOOK, SIDES
+from shared.ops.gauges import Gauges
 from shared.ops.removal import Removal
 from shared.ops.standstill import Standstill
 from shared.ports.state import Blobs, ReceivingQueue, Secret, Secrets, Table
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
 from shared.sync.schema import SCHEMA, Schema
 from shared.sync.service import Service
+from shared.wiring.certificate import certificate_end
+from shared.wiring.insights import insights
 from shared.wiring.key import deployment_key
 from shared.wiring.openplatform import open_platform
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
 from shared.wiring.people import People
-from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.replicas import PASSWORD, Replicas, password_name
 from shared.wiring.secrets import needed_secrets
 from shared.wiring.settings import Settings, load_settings
+from shared.wiring.watched import watched
 from shared.wiring.world import hush
 
 NOTIFICATIONS = "/api/graph/notifications"
@@ -53,6 +59,7 @@ class Product:
     """Both None where the settings name no app of DingTalk's open platform."""
     needed: tuple[Secret, ...] = ()
     """What the app signs in with, and is called with."""
+    telemetry: Telemetry = SILENCE
 
     def check(self) -> None:
         """StoreUnavailable when the state can't be read; WrongSettings, naming them, when secrets are missing."""
@@ -78,7 +85,8 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
     """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
     StoreUnavailable when the state can't be used. `schema`: the shape of rows that it knows."""
     hush()
-    parts = parts or Parts.of(settings)
+    bare = parts or Parts.of(settings)
+    parts = watched(bare, settings)
     pairs, replicas = Pairs(parts.table, schema), Replicas(settings, parts)
     platform = open_platform(settings, parts, pairs)
     key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
@@ -107,8 +115,10 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
         events=platform.events if platform else None,
-        poisoned=lambda queue: parts.queue.depth(f"{queue}-poison"),
+        poisoned=lambda queue: bare.queue.depth(f"{queue}-poison"),
         schema=schema,
+        telemetry=parts.telemetry,
+        gauges=_gauges(settings, parts, platform.quota if platform else None).tell,
     )
 
     standstill = Standstill(parts.table, parts.clock, parts.random, settings.lease_seconds, schema)
@@ -123,15 +133,16 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
         desk,
         People(pairs, replicas, parts.secrets, parts.random, desk, _removal(parts, standstill, pairs, service)),
         pairs,
-        parts.table,
-        parts.queue,
-        parts.blobs,
-        parts.secrets,
+        bare.table,
+        bare.queue,
+        bare.blobs,
+        bare.secrets,
         standstill,
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
         needed_secrets(settings, parts),
+        parts.telemetry,
     )
 
 
@@ -144,6 +155,22 @@ def _removal(parts: Parts, standstill: Standstill, pairs: Pairs, service: Servic
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
         unsubscribe=service.unsubscribe,
     )
+
+
+def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Gauges:
+    certificate, secrets = settings.graph_certificate, parts.secrets
+    return Gauges(
+        parts.telemetry,
+        parts.table.now,
+        quota.left if quota else None,
+        certificate_end(certificate.get_secret_value()) if certificate else None,
+        cast(Ending, secrets).expiries if hasattr(secrets, "expiries") else None,
+        lambda name: name.removeprefix(PASSWORD) if name.startswith(PASSWORD) else None,
+    )
+
+
+class Ending(Protocol):
+    def expiries(self) -> dict[str, float]: ...
 
 
 def _policy(settings: Settings) -> Policy:
@@ -168,7 +195,8 @@ def get_product() -> Product:
     global _product
     with _lock:
         if _product is None:
-            _product = build(load_settings(os.environ))
+            settings = load_settings(os.environ)
+            _product = build(settings, replace(Parts.of(settings), telemetry=insights(settings)))
         return _product
 
 

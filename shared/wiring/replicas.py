@@ -26,10 +26,12 @@ from shared.wiring.parts import Parts
 from shared.wiring.secrets import app_secret
 from shared.wiring.settings import Settings
 
+PASSWORD = "imap-"
+
 
 def password_name(pair_id: str) -> str:
     """The secret that holds the client password of the pair's DingTalk mailbox."""
-    return f"imap-{pair_id}"
+    return PASSWORD + pair_id
 
 
 class Replicas:
@@ -97,6 +99,7 @@ class Replicas:
             password,
             threading.Lock(),
             settings.request_timeout,
+            parts.telemetry,
         )
 
     def _turn(self) -> int:

@@ -1,4 +1,4 @@
-"""The settings: environment variables whose names start with TANDEM_.
+"""The settings: environment variables whose names start with TANDEM_, and Application Insights' own.
 
 `Settings` is all groups together (`shared.wiring.groups`). docs/settings.md is made from them
 (`python -m tests.support.settings_page`). Plain pydantic on a mapping, since pydantic-settings takes longer to import
@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from shared.model.errors import WrongSettings
 from shared.wiring.fields import PREFIX, Group, wrong
-from shared.wiring.groups import App, DingTalkApp, DingTalkMail, Graph, Mail, Times
+from shared.wiring.groups import App, DingTalkApp, DingTalkMail, Graph, Mail, Telemetry, Times
 
-GROUPS: tuple[type[Group], ...] = (Graph, DingTalkMail, DingTalkApp, App, Mail, Times)
+GROUPS: tuple[type[Group], ...] = (Graph, DingTalkMail, DingTalkApp, App, Mail, Times, Telemetry)
 """In the order of docs/settings.md and of complaints."""
 
 
-class Settings(Times, Mail, App, DingTalkApp, DingTalkMail, Graph):
+class Settings(Telemetry, Times, Mail, App, DingTalkApp, DingTalkMail, Graph):
     """Checked settings; made by `load_settings`. The description of each says what to put there."""
 
 
@@ -47,15 +47,24 @@ IN_VAULT = {
     "TANDEM_DINGTALK_AES_KEY": "dingtalk-aes-key",
 }
 """Settings that may be left out where state is on Azure: the secret of the vault, by this name, is used then."""
-HOST = {"TANDEM_TICK_SCHEDULE": "set it to how often to see what is due: NCRONTAB with seconds, in UTC"}
-"""Settings that the Functions host reads and checks, because a binding names them."""
-NAMES = tuple(f"{PREFIX}{name.upper()}" for group in GROUPS for name in group.model_fields)
+HOST = {
+    "TANDEM_TICK_SCHEDULE": "set it to how often to see what is due: NCRONTAB with seconds, in UTC",
+    "PYTHON_ENABLE_OPENTELEMETRY": "set it to true where telemetry is on, so that the host doesn't send the logs that"
+    " the app sends itself (docs/adr/0008-the-app-sends-its-own-telemetry.md)",
+}
+"""Settings that the Functions host and its worker read and check."""
+FIELDS = {str(field.alias): field for group in GROUPS for field in group.model_fields.values()}
+NAMES = tuple(FIELDS)
 
 
 def load_settings(env: Mapping[str, str]) -> Settings:
     """The settings in `env`; a blank one counts as left out. WrongSettings names every wrong one, a line for each:
     `TANDEM_X: what is wrong; what to do`. No value is shown."""
-    given = {name: value.strip() for name, value in env.items() if name.startswith(PREFIX) and value.strip()}
+    given = {
+        name: value.strip()
+        for name, value in env.items()
+        if (name.startswith(PREFIX) or name in NAMES) and value.strip()
+    }
     lines = [*_unknown(given), *_not_one(given), *_half(given), *_both_states(given)]
     said = _unsaid(given)
     try:
@@ -73,8 +82,9 @@ def _complaints(error: ValidationError) -> dict[str, str]:
     """What is said of each setting."""
     said = {}
     for one in error.errors(include_url=False, include_input=False):
-        field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
-        said[PREFIX + field.upper()] = f"{wrong(one)}; {Settings.model_fields[field].description}"
+        place = str(one["loc"][0])
+        field = Settings.model_fields.get(place) or FIELDS[place]  # a default is named by its field
+        said[str(field.alias)] = f"{wrong(one)}; {field.description}"
     return said
 
 
@@ -90,7 +100,7 @@ def _on_azure(given: Mapping[str, str]) -> bool:
 
 
 def _mend(name: str) -> str:
-    return str(Settings.model_fields[name.removeprefix(PREFIX).lower()].description)
+    return str(FIELDS[name].description)
 
 
 def _unknown(given: Mapping[str, str]) -> Iterator[str]:

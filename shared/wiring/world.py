@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
@@ -75,7 +76,7 @@ class SystemRandom:
 
 class ThreadExecutor:
     """At most `width` calls of one `map` at a time. Threads live as long as their `map`, so that calls may use the
-    executor themselves without waiting for each other's threads."""
+    executor themselves without waiting for each other's threads; each call has the caller's context variables."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -84,7 +85,7 @@ class ThreadExecutor:
         if len(calls) <= 1:
             return [_outcome(call) for call in calls]
         with ThreadPoolExecutor(min(self._width, len(calls))) as pool:
-            futures = [pool.submit(_outcome, call) for call in calls]
+            futures = [pool.submit(copy_context().run, _outcome, call) for call in calls]
             try:
                 return [future.result() for future in futures]
             except BaseException:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
@@ -187,6 +188,20 @@ class TestVaultSecrets(SecretsContract):
         assert "hush" not in str(caught.value)
         another().set("a", "new")
         assert another().get("a") == "new"
+
+    def test_when_secrets_end_is_told_by_their_names(
+        self, another: Callable[[], Secrets], azure: AzureServices
+    ) -> None:
+        end = datetime.fromtimestamp(1_900_000_000, UTC)
+        for name in ("ends", "disabled", "endless"):
+            another().set(name, "hush")
+        client = another()._client  # type: ignore[attr-defined]
+        client.update_secret_properties("ends", expires_on=end)
+        client.update_secret_properties("disabled", expires_on=end, enabled=False)
+        assert another().expiries() == {"ends": end.timestamp()}  # type: ignore[attr-defined]
+        azure.vault.may = {"get"}
+        with pytest.raises(StoreUnavailable):
+            another().expiries()  # type: ignore[attr-defined]
 
     def test_what_was_deleted_is_recovered_by_who_adds_and_not_made_anew(self, another: Callable[[], Secrets]) -> None:
         another().set("key", "old")

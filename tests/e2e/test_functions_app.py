@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +20,10 @@ from sandbox.host import Function, Host
 from sandbox.host.app import problems
 from sandbox.host.config import load
 from sandbox.host.converters import ConverterEngine
-from sandbox.host.engine import Engine, has_runtime
+from sandbox.host.engine import Engine, has_runtime, importing
+from shared.ports.telemetry import SILENCE
 from tests.support.memory_queue import MemoryQueue
+from tests.support.watching import Watching
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {"TANDEM_TICK_SCHEDULE": "*/10 * * * * *"}
@@ -57,7 +60,7 @@ class Listening:
 @pytest.fixture
 def service() -> Iterator[Listening]:
     listening = Listening()
-    wiring.use(cast(Any, SimpleNamespace(service=listening)))
+    wiring.use(cast(Any, SimpleNamespace(service=listening, telemetry=SILENCE)))
     yield listening
     wiring.use(None)
 
@@ -203,3 +206,36 @@ def test_the_timer_drives_the_service(engine: Engine, queue: MemoryQueue, servic
     finally:
         host.stop()
     assert {name for name, _ in service.calls} == {"tick"}
+
+
+@pytest.mark.skipif(not has_runtime(), reason="no worker library: Azure's worker is offered from Python 3.13 on")
+def test_with_its_setting_the_worker_hands_on_the_hosts_trace_and_leaves_the_rest_to_the_app(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import azure_functions_runtime as worker
+    from azure_functions_runtime import native_invocation
+    from azure_functions_runtime.otel import otel_manager
+
+    from sandbox.host.runtime import PROTOS, RuntimeEngine
+
+    monkeypatch.setenv("PYTHON_ENABLE_OPENTELEMETRY", "true")
+    watching, engine, listening = Watching(), RuntimeEngine(), Listening()
+    listening.then = watching.telemetry.keep
+    wiring.use(cast(Any, SimpleNamespace(service=listening, telemetry=watching.telemetry)))
+    start = SimpleNamespace(worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=str(ROOT)))
+    try:
+        with importing(ROOT):
+            request = SimpleNamespace(request=start, properties={"host": "127.0.0.1", "protos": PROTOS})
+            reply = asyncio.run(worker.worker_init_request(request))
+        tick = next(function for function in engine.index(ROOT) if function.name == "tick")
+        value = Datum(json.dumps({"Schedule": {}, "IsPastDue": False}), "json")
+        native_invocation.run_invocation_sync("i", tick.id, [("timer", value)], {}, f"00-{'a' * 32}-{'b' * 16}-00")
+    finally:
+        otel_manager.set_otel_libs_available(False)
+        engine.close()
+        wiring.use(None)
+    assert reply.capabilities["WorkerOpenTelemetryEnabled"]
+    assert not otel_manager.get_azure_monitor_available()
+    (span,) = watching.spans()
+    assert span.parent is not None
+    assert (f"{span.parent.trace_id:x}", f"{span.parent.span_id:x}") == ("a" * 32, "b" * 16)

@@ -34,6 +34,7 @@ from shared.state.sqlite import SqliteTable
 from shared.sync.identity import Identity
 from shared.wiring.key import deployment_key
 from shared.wiring.world import SystemRandom
+from tests.support.watching import Watching
 
 MARKER = "zqxplanted"
 """In every secret, name, address, subject and body, whatever its case."""
@@ -63,10 +64,12 @@ class Written:
     rows: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    watching: Watching = field(default_factory=Watching)
 
     def found(self, words: Sequence[str]) -> list[str]:
         """Where any of these words stands, in lower case."""
-        places = {"row": self.rows, "message": self.messages, "log": self.lines}
+        telemetry = self.watching.texts()
+        places = {"row": self.rows, "message": self.messages, "log": self.lines, "telemetry": telemetry}
         return [
             f"{place}: {text[:400]}"
             for place, texts in places.items()
@@ -87,7 +90,8 @@ class Listener(logging.Handler):
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
-    """Every row and message that is ever written, and every line of every log from DEBUG on, tracebacks included."""
+    """Every row and message that is ever written, every line of every log from DEBUG on, tracebacks included, and all
+    spans, metrics and log records that whoever watches is told."""
     written = Written()
     transact, send = SqliteTable.transact, SqliteQueue.send
 
@@ -105,9 +109,11 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
     root, listener = logging.getLogger(), Listener(written.lines)
     level = root.level
     root.addHandler(listener)
+    root.addHandler(written.watching.telemetry.handler)
     root.setLevel(logging.DEBUG)
     yield written
     root.setLevel(level)
+    root.removeHandler(written.watching.telemetry.handler)
     root.removeHandler(listener)
 
 
@@ -167,12 +173,13 @@ def test_nothing_secret_or_private_is_written_down_whatever_fails(
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setattr(vendors, name, value)
-    tokens, hidden, holding = _play(faults)
+    tokens, hidden, holding = _play(faults, written.watching)
     gc.collect()
     shown = capfd.readouterr()
     written.lines += [shown.out, shown.err]
     print(
         f"{len(written.rows)} rows, {len(written.messages)} messages, {len(written.lines)} lines of log,"
+        f" {len(written.watching.spans())} spans, {len(written.watching.logs())} log records,"
         f" {len(tokens)} tokens, {faults.total() - 1} faults: {dict(faults)}"
     )
     assert written.found(hidden) == []
@@ -180,11 +187,14 @@ def test_nothing_secret_or_private_is_written_down_whatever_fails(
     assert min(faults[what] for what in FAULTY) > 0
     assert len(written.rows) > 100
     assert any("tandem.sync" in line for line in written.lines)
+    assert {"run", "mirrored", "graph_notifications", "dingtalk_callback"} <= {s.name for s in written.watching.spans()}
+    assert any(span.status.description for span in written.watching.spans())
+    assert len(written.watching.logs()) > 10
 
 
-def _play(faults: Counter[str]) -> tuple[set[str], list[str], list[bytes]]:
+def _play(faults: Counter[str], watching: Watching) -> tuple[set[str], list[str], list[bytes]]:
     """-> the tokens that were given out, all words to look for, and what is left in files."""
-    sandbox, tokens = Sandbox(pairs=1, poll=1.0), set[str]()
+    sandbox, tokens = Sandbox(pairs=1, poll=1.0, telemetry=watching.telemetry), set[str]()
     sandbox.pairs = [PAIR]
     with sandbox:
         faults["go"] += 1

@@ -25,6 +25,7 @@ from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
 from sandbox.truth import Flag, Mailbox, Stored
 from shared.model.pairs import Pair
 from shared.model.words import Side, other
+from shared.ports.telemetry import SILENCE, Telemetry
 from shared.sync.desk import Desk, Status
 from shared.sync.service import Service
 from shared.wiring.pairs import Pairs
@@ -70,10 +71,10 @@ def digest(content: bytes) -> str:
 class Scene:
     """The stage with one pair on it, after the first looks and the subscription. `before` acts before anything runs."""
 
-    def __init__(self, before: Callable[[Scene], None] | None = None) -> None:
+    def __init__(self, before: Callable[[Scene], None] | None = None, telemetry: Telemetry = SILENCE) -> None:
         self.calls: Counter[str] = Counter()
         self.world = World(1, self._fate)
-        self.stage = Stage(self.world, microsoft=MicrosoftSwitches(), dingtalk=DingTalkSwitches())
+        self.stage = Stage(self.world, microsoft=MicrosoftSwitches(), dingtalk=DingTalkSwitches(), telemetry=telemetry)
         self.office = self.stage.office
         if before is not None:
             before(self)

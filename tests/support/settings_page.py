@@ -17,7 +17,7 @@ HEAD = """\
 All settings are environment variables (in Azure: app settings of the function app). When the app starts, every wrong
 one is named at once, with what to do about it, and no value is shown. A blank setting counts as left out; a name that
 starts with `TANDEM_` and is not listed here is reported as a mistake. Plain `http://` addresses and plain IMAP are
-taken for this machine only.
+taken for this machine only. Names that don't start so are Azure's own, which its tools set as well.
 
 This page is made from the code: `python -m tests.support.settings_page`.
 """
@@ -31,7 +31,7 @@ def page() -> str:
 def _group(group: type[Group]) -> str:
     title, _, text = (group.__doc__ or "").partition("\n")
     about = " ".join(line.strip() for line in text.splitlines() if line.strip())
-    rows = (_row(f"{PREFIX}{name.upper()}", field) for name, field in group.model_fields.items())
+    rows = (_row(str(field.alias), field) for field in group.model_fields.values())
     return f"\n## {title}\n\n{about}\n{TABLE}{''.join(rows)}{''.join(_notes(group))}"
 
 
@@ -82,7 +82,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _host() -> str:
     rows = (f"| `{name}` | needed in Azure | {_sentence(mend)} |\n" for name, mend in HOST.items())
-    return f"\n## Functions host\n\nRead by the host itself, because a trigger names it.\n{TABLE}{''.join(rows)}"
+    return f"\n## Functions host\n\nRead by the host and its worker themselves.\n{TABLE}{''.join(rows)}"
 
 
 def _sentence(text: str) -> str:

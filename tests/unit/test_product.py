@@ -14,6 +14,7 @@ import pytest
 
 from shared.dingtalk.replica import DingTalkMail
 from shared.model.errors import WrongSettings
+from shared.model.metrics import EXPIRES, POISON
 from shared.model.pairs import Pair
 from shared.outlook.replica import OutlookMail
 from shared.ports.world import HttpRequest, HttpResponse, MailStream
@@ -25,6 +26,8 @@ from shared.wiring.product import Parts, build, get_product, use
 from shared.wiring.replicas import Replicas, password_name
 from shared.wiring.settings import Settings, load_settings
 from tests.contract.test_state_table import race
+from tests.support.certificates import certificate, key_pem, rsa_key
+from tests.support.watching import Watching
 
 PAIR = Pair("pair-1", "Chan", "chan@office.example", "chan@factory.example", since=0)
 
@@ -191,7 +194,10 @@ def test_what_is_slow_to_import_waits_until_it_is_used() -> None:
     loaded = set(ran.stdout.split())
     assert "requests" in loaded
     assert loaded.isdisjoint(
-        {"msal", "pydantic_settings", "typer", "rich", "azure.functions", "azure.identity", "azure.core"}
+        {
+            *("msal", "pydantic_settings", "typer", "rich", "azure.functions", "azure.identity", "azure.core"),
+            *("opentelemetry", "azure.monitor"),
+        }
     )
 
 
@@ -241,6 +247,33 @@ def test_a_message_that_failed_for_good_is_counted_told_and_kept(
     assert "zqx" not in caplog.text
     assert product.service.app_status().poisoned == {"poll": 0, "work": 1, "bulk": 0}
     assert queue.depth("work-poison") == 1
+
+
+def test_messages_that_failed_for_good_are_told_by_queue_and_none_where_there_are_none(
+    settings: Settings, parts: Parts
+) -> None:
+    watching = Watching()
+    product = build(settings, replace(parts, telemetry=watching.telemetry))
+    queue = SqliteQueue(settings.state / "queue.db")
+    for _ in range(2):
+        product.queue.send("work", {})
+        (received,) = queue.receive("work", 1, 60)
+        queue.poison("work", received)
+    product.service.tick()
+    told = [(point.unit, point.dimensions, point.value) for point in watching.points(POISON.name)]
+    assert told == [("{message}", {"queue": "work"}, 2)]
+
+
+def test_the_end_of_the_certificate_is_told_once_in_an_hour(tmp_path: Path, parts: Parts) -> None:
+    proof, watching = key_pem(rsa_key()) + certificate(rsa_key(), days=20), Watching()
+    asked = {**environment(tmp_path / "state"), "TANDEM_GRAPH_CERTIFICATE": proof, "TANDEM_GRAPH_CLIENT_SECRET": ""}
+    settings = load_settings(asked)
+    product = build(settings, replace(parts, telemetry=watching.telemetry))
+    for _ in range(2):
+        product.service.tick()
+    (point,) = watching.points(EXPIRES.name)
+    assert point.dimensions == {"kind": "certificate"}
+    assert point.value == pytest.approx(20, abs=0.1)
 
 
 def _body(received: Any) -> Any:

@@ -71,6 +71,9 @@ def test_what_is_left_out_has_its_default() -> None:
         "request_timeout": 30.0,
         "grace_seconds": 75.0,
         "lease_seconds": 240.0,
+        "insights": None,
+        "insights_identity": None,
+        "insights_by_worker": False,
     }
 
 
