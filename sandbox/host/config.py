@@ -1,10 +1,11 @@
-"""host.json, as far as this host acts on it; the rest is checked for misspelt keys."""
+"""host.json: what this host acts on, and the rest of what we use, so that a misspelt key or word is found here and not
+in Azure (Azure: host.json reference)."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,6 +13,9 @@ from sandbox.host.app import AppError
 
 Span = Annotated[timedelta, Field(ge=timedelta(0))]
 """Written hh:mm:ss."""
+Level = Literal["Trace", "Debug", "Information", "Warning", "Error", "Critical", "None"]
+_TYPE = "(Dependency|Event|Exception|PageView|Request|Trace)"
+TYPES = rf"^({_TYPE}(;{_TYPE})*)?$"
 
 
 class _Section(BaseModel):
@@ -47,11 +51,28 @@ class Bundle(_Section):
     version: str
 
 
+class Sampling(_Section):
+    isEnabled: bool = True
+    excludedTypes: str = Field(default="", pattern=TYPES)
+    includedTypes: str = Field(default="", pattern=TYPES)
+    maxTelemetryItemsPerSecond: float = Field(default=20.0, gt=0)
+
+
+class Insights(_Section):
+    samplingSettings: Sampling = Sampling()
+    enableLiveMetrics: bool = True
+
+
+class Logging(_Section):
+    logLevel: dict[str, Level] = {}
+    applicationInsights: Insights = Insights()
+
+
 class HostJson(_Section):
     version: Literal["2.0"]
     functionTimeout: Span | None = None
     extensionBundle: Bundle | None = None
-    logging: dict[str, Any] = {}
+    logging: Logging = Logging()
     extensions: Extensions = Extensions()
 
 

@@ -316,7 +316,10 @@ EXPRESSIONS = (
         "'44444444-4444-4444-4444-444444444444'",
     ),
     (r"reference\('[^']*/sites/[^']*', '[^']*'\)\.defaultHostName", "'func-x.azurewebsites.net'"),
-    (r"reference\('[^']*/components/[^']*', '[^']*'\)\.ConnectionString", "'InstrumentationKey=x'"),
+    (
+        r"reference\('[^']*/components/[^']*', '[^']*'\)\.ConnectionString",
+        f"'InstrumentationKey={'0' * 36};IngestionEndpoint=https://eastasia-0.in.applicationinsights.azure.com/'",
+    ),
 )
 """What Azure would put in place of expressions, as literals of the same language."""
 

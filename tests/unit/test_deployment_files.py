@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 import function_app
+from sandbox.host import AppError
+from sandbox.host.config import load
 from shared.sync.service import QUEUES
 from shared.wiring.settings import IN_VAULT, NAMES
 from tests.support.bicep import INFRA, ROOT
@@ -21,6 +23,18 @@ from tests.support.template_roles import ADMINISTRATOR, APP, ROLES, VAULT
 from tests.support.template_rules import LEFT_TO_DEFAULT
 
 SHELLS = {"posix": "sh", "windows": "pwsh"}
+HOST_JSON_FAULTS = (
+    ('"version": "2.0"', '"version": "3.0"'),
+    ("newBatchThreshold", "newBatchSize"),
+    ('"batchSize": 16', '"batchSize": 33'),
+    ('"functionTimeout": "00:10:00"', '"functionTimeout": "ten minutes"'),
+    ('"messageEncoding": "base64"', '"messageEncoding": "utf8"'),
+    ('"maxDequeueCount": 5', '"maxDequeueCount": 0'),
+    ("samplingSettings", "sampling"),
+    ('"isEnabled": true', '"isEnabled": "sometimes"'),
+    ('"Request;Exception"', '"Request,Exception"'),
+    ("routePrefix", "prefix"),
+)
 HOOKS = {"preprovision", "postprovision", "predeploy", "postdeploy", "preup", "postup", "predown", "postdown"}
 
 
@@ -79,6 +93,16 @@ def test_every_queue_that_triggers_a_function_is_one_that_the_app_sends_to() -> 
     found = [function.get_trigger() for function in function_app.app.get_functions()]
     triggers = [trigger.get_dict_repr() for trigger in found if trigger is not None]
     assert {trigger["queueName"] for trigger in triggers if trigger["type"] == "queueTrigger"} == set(QUEUES)
+
+
+def test_host_json_holds_nothing_that_azure_would_pass_over(tmp_path: Path) -> None:
+    assert load(ROOT).logging.applicationInsights.samplingSettings.excludedTypes == "Request;Exception"
+    text = (ROOT / "host.json").read_text("utf-8")
+    for right, wrong in HOST_JSON_FAULTS:
+        assert text.count(right) == 1, right
+        (tmp_path / "host.json").write_text(text.replace(right, wrong), "utf-8")
+        with pytest.raises(AppError):
+            load(tmp_path)
 
 
 def test_what_is_left_to_its_default_is_a_setting_and_no_secret() -> None:
