@@ -104,7 +104,8 @@ def hush() -> None:
     """Keep the libraries' own logs of requests out of ours, whatever level is asked for: their lines hold addresses,
     and those of old APIs hold secrets."""
     for name in ("msal", "imapclient", "azure.core", "azure.identity"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))  # some are kept silent altogether where they are used
 
 
 class RequestsTransport:
