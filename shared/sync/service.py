@@ -244,7 +244,8 @@ class Service:
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         policy = replace(self._policy, budget=BULK) if bulk else self._policy
         run = open_run(pair, session, replicas, self._key, policy, self._clock, self._executor)
-        run.telemetry, run.noticed = self._telemetry, float(message.get("at") or run.now())
+        run.telemetry, at = self._telemetry, message.get("at")
+        run.noticed = float(at) if isinstance(at, int | float) else run.now()
         if bulk:
             run.must_yield = leases.is_dirty
         Reconcile(run, leases, self._table, partition(pair.id)).work(message.get("cursors") or {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -199,6 +200,14 @@ def test_what_is_slow_to_import_waits_until_it_is_used() -> None:
             *("opentelemetry", "azure.monitor"),
         }
     )
+
+
+@pytest.mark.parametrize("name", ["msal", "imapclient"])
+def test_a_library_whose_warnings_hold_secrets_stays_silent_once_the_product_is_built(
+    settings: Settings, parts: Parts, name: str
+) -> None:
+    build(settings, parts)
+    assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
 
 
 # ---- DingTalk's open platform, and what failed for good
