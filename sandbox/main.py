@@ -91,8 +91,8 @@ def serve(
 
         with serving(os.environ, port) as host:
             address = host.url.removeprefix("http://")
-            write_ready(ready, {"address": address, "functions": host.url, "pid": os.getpid()})
             console.print(f"Serving {len(host.functions)} functions at {host.url}; Ctrl-C ends it.", highlight=False)
+            write_ready(ready, {"address": address, "functions": host.url, "pid": os.getpid()})
             until_ended()
         return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,7 +50,9 @@ def test_the_package_holds_the_app_and_nothing_else() -> None:
     assert {path.relative_to(ROOT).as_posix() for path in ours} == {name for name in names if "/" in name}
 
 
-def test_what_lies_about_in_a_working_folder_is_left_out(tmp_path: Path) -> None:
+@pytest.fixture
+def working(tmp_path: Path) -> Path:
+    """A folder in which somebody works."""
     (tmp_path / ".funcignore").write_bytes((ROOT / ".funcignore").read_bytes())
     for name in (
         "function_app.py",
@@ -57,6 +60,8 @@ def test_what_lies_about_in_a_working_folder_is_left_out(tmp_path: Path) -> None
         "shared/__pycache__/a.cpython-313.pyc",
         "functions/b.py",
         "functions/notes.md",
+        "functions/.env",
+        "README.md",
         "tests/t.py",
         "sandbox/host/host.py",
         "infra/main.bicep",
@@ -73,7 +78,30 @@ def test_what_lies_about_in_a_working_folder_is_left_out(tmp_path: Path) -> None
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    assert contents(tmp_path) == ["function_app.py", "functions/b.py", "shared/a.py"]
+    return tmp_path
+
+
+def test_what_lies_about_in_a_working_folder_is_left_out(working: Path) -> None:
+    assert contents(working) == ["function_app.py", "functions/b.py", "shared/a.py"]
+
+
+def test_the_core_tools_would_make_the_same_package(working: Path) -> None:
+    """They read .funcignore in their own way (Core Tools: GitIgnoreParser): a line is matched from the top folder on,
+    `*` is all but a slash, `**` is anything, and it ends where a word does."""
+    lines = (ROOT / ".funcignore").read_text("utf-8").splitlines()
+    lines = [line.removeprefix("/") for line in lines if line and not line.startswith("#")]
+    words = {"**": ".+", "*": "[^/]+"}
+    patterns = ["".join(words.get(w, re.escape(w)) for w in re.split(r"(\*\*|\*)", line)) for line in lines]
+    ignored = re.compile(f"({'|'.join(patterns)})\\b", re.ASCII)
+    for root in (working, ROOT):
+        names = [path.relative_to(root).as_posix() for path in _files(root)]
+        assert sorted(name for name in names if not ignored.match(name)) == contents(root)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in ("node_modules", ".git") and ".venv" not in name]
+        yield from (Path(folder) / name for name in names)
 
 
 def test_the_same_content_is_the_same_package_and_a_small_one(tmp_path: Path) -> None:
