@@ -85,6 +85,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__queueServiceUri: hostStorage.queue
       AzureWebJobsStorage__tableServiceUri: hostStorage.table
+      PYTHON_ENABLE_OPENTELEMETRY: 'true'
       PYTHON_THREADPOOL_THREAD_COUNT: '32' // at least batchSize and newBatchThreshold of host.json together
       TANDEM_PUBLIC_URL: 'https://${app.properties.defaultHostName}'
     })

@@ -205,6 +205,16 @@ module budget 'budget.bicep' = if (monthlyBudget > 0 && !empty(alertEmail)) {
   params: { amount: monthlyBudget, start: budgetStart, email: alertEmail }
 }
 
+module alerts 'alerts.bicep' = if (!empty(alertEmail)) {
+  scope: group
+  params: { location: location, tags: tags, insightsId: watch.outputs.insightsId, email: alertEmail }
+}
+
+module workbook 'workbook.bicep' = {
+  scope: group
+  params: { location: location, tags: tags, insightsId: watch.outputs.insightsId }
+}
+
 // ------------------------------------------------------------------------------------------------------------- outputs
 // azd keeps them in its environment. Whatever starts with TANDEM_ is a setting that `tandem` reads there.
 

@@ -23,6 +23,7 @@ from functions.health import health
 from functions.queues import work
 from functions.timers import tick
 from sandbox.dingtalk import DingTalkMail, DingTalkOpen
+from sandbox.host.converters import NO_TRACE
 from sandbox.web import Request, Response
 from shared.dingtalk.tokens import ClientCredentials
 from shared.model.errors import SignInRefused, Unavailable, WrongSettings
@@ -220,7 +221,7 @@ def test_a_callback_made_with_new_keys_is_taken_at_once(
     assert product.callback is not None
 
     def post(url: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-        answer = dingtalk_callback(_request(url, body))
+        answer = dingtalk_callback(_request(url, body), NO_TRACE)
         return answer.status_code, answer.get_body()
 
     platform.configure("https://tandem.test/api/dingtalk/callback", "hushtoken", AES_KEY, post)
@@ -254,7 +255,7 @@ def test_health_names_the_secrets_that_are_missing_until_all_are_there(vault: Va
 
 def test_without_its_secrets_the_callback_asks_dingtalk_to_try_again(vault: Vault, product: Product) -> None:
     url = "https://tandem.test/api/dingtalk/callback?signature=a&timestamp=1&nonce=n"
-    assert dingtalk_callback(_request(url, b'{"encrypt": "eA=="}')).status_code == 503
+    assert dingtalk_callback(_request(url, b'{"encrypt": "eA=="}'), NO_TRACE).status_code == 503
 
 
 class Timer(func.TimerRequest):
@@ -270,10 +271,10 @@ def test_with_incomplete_settings_every_trigger_ends_in_order_and_one_error_is_s
     monkeypatch.setenv("TANDEM_POLL_SECONDS", "hush")
     message = func.QueueMessage(id="m", body=b'{"pair": "p"}')
     for _ in range(3):
-        tick(Timer())
-        work(message)
-        assert graph_notifications(_request("https://tandem.test/", b"{}")).status_code == 503
-        assert dingtalk_callback(_request("https://tandem.test/", b"{}")).status_code == 503
+        tick(Timer(), NO_TRACE)
+        work(message, NO_TRACE)
+        assert graph_notifications(_request("https://tandem.test/", b"{}"), NO_TRACE).status_code == 503
+        assert dingtalk_callback(_request("https://tandem.test/", b"{}"), NO_TRACE).status_code == 503
     assert len(caplog.records) == 1
     assert "TANDEM_GRAPH_TENANT_ID: is missing" in caplog.text
     status, said = answer(health(_request("https://tandem.test/")))

@@ -144,6 +144,7 @@ BY_LIBRARIES = {
 }
 """Settings that somebody else reads than our code, all of which are needed, and who does."""
 LEFT_TO_DEFAULT = {
+    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
     "TANDEM_ALIMAIL_DELETES_FOLDERS",
     "TANDEM_ALIMAIL_URL",
     "TANDEM_CATEGORIES",

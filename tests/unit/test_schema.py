@@ -11,6 +11,7 @@ import pytest
 
 from functions.graph import graph_notifications
 from functions.health import health
+from sandbox.host.converters import NO_TRACE
 from sandbox.simulation.adapters import SimTable
 from sandbox.simulation.world import World
 from shared.model.errors import LeaseLost, NewerState
@@ -274,7 +275,7 @@ def test_an_older_version_is_not_healthy_and_asks_graph_to_try_again(scene: Scen
     use(product(scene))
     try:
         request = func.HttpRequest(method="POST", url="/", body=body)
-        assert graph_notifications(request).status_code == 503
+        assert graph_notifications(request, NO_TRACE).status_code == 503
         answer = health(request)
         assert (answer.status_code, answer.get_body()) == (503, b'{"ok": false}')
     finally:
