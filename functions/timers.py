@@ -14,5 +14,7 @@ blueprint = func.Blueprint()
 @blueprint.function_name("tick")
 @blueprint.timer_trigger(arg_name="timer", schedule="%TANDEM_TICK_SCHEDULE%", run_on_startup=False, use_monitor=False)
 def tick(timer: func.TimerRequest) -> None:
-    """Put what is due into the queues. The setting TANDEM_TICK_SCHEDULE is NCRONTAB with seconds, in UTC."""
-    get_product().service.tick()
+    """Put what is due into the queues, and look at DingTalk when there are few pairs.
+
+    The setting TANDEM_TICK_SCHEDULE is NCRONTAB with seconds, in UTC."""
+    get_product().service.tick(here=True)

@@ -86,7 +86,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         key=key,
         policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
-        poll_seconds=settings.poll_seconds,
+        looks=settings.looks,
         events=platform.events if platform else None,
         poisoned=_poisoned(parts.queue),
     )
