@@ -14,7 +14,9 @@ blueprint = func.Blueprint()
 @blueprint.function_name("tick")
 @blueprint.timer_trigger(arg_name="timer", schedule="%TANDEM_TICK_SCHEDULE%", run_on_startup=False, use_monitor=False)
 def tick(timer: func.TimerRequest, context: func.Context) -> None:
-    """Put what is due into the queues. The setting TANDEM_TICK_SCHEDULE is NCRONTAB with seconds, in UTC."""
+    """Put what is due into the queues, and look at DingTalk when there are few pairs.
+
+    The setting TANDEM_TICK_SCHEDULE is NCRONTAB with seconds, in UTC."""
     with triggered("tick", context) as product:
         if product is not None:
-            product.service.tick()
+            product.service.tick(here=True)

@@ -77,6 +77,7 @@ class Sandbox(Vendors):
             "TANDEM_PUBLIC_URL": url,
             "TANDEM_STATE": str(state),
             "TANDEM_POLL_SECONDS": str(self._poll),
+            "TANDEM_NIGHT_POLL_SECONDS": str(self._poll),
             "TANDEM_TWIN_HOLD_SECONDS": str(HOLD),
             "TANDEM_GRACE_SECONDS": str(GRACE),
         }

@@ -42,6 +42,7 @@ SETTINGS = {
     "TANDEM_GRAPH_CLIENT_SECRET": "secret",
     "TANDEM_ALIMAIL_CLIENT_ID": "ali",
     "TANDEM_ALIMAIL_CLIENT_SECRET": "s",
+    "TANDEM_NIGHT_POLL_SECONDS": "30",
 }
 
 
@@ -109,7 +110,7 @@ class Worker:
 
     def handle(self, queue: str, message: Mapping[str, Any]) -> None:
         if queue == "tick":
-            self.service.tick()
+            self.service.tick(here=True)
         elif queue == "poll":
             self.service.poll(message)
         else:

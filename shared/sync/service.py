@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost, NewerState, NotFound, TandemError
@@ -25,6 +26,7 @@ from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
+from shared.sync.rhythm import Rhythm
 from shared.sync.rows import TREE, after, cursor_row, walked_row
 from shared.sync.run import Policy, open_run
 from shared.sync.schema import SCHEMA, Schema
@@ -76,7 +78,7 @@ class Service:
         key: bytes,
         policy: Policy,
         notification_url: str | None,
-        poll_seconds: float,
+        rhythm: Rhythm,
         poisoned: Callable[[str], int],
         events: Events | None = None,
         schema: Schema = SCHEMA,
@@ -86,7 +88,7 @@ class Service:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
         self._replicas, self._subscriptions, self._pairs = replicas, subscriptions, pairs
-        self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
+        self._key, self._policy, self._url, self._rhythm = key, policy, notification_url, rhythm
         self._events, self._poisoned = events, poisoned
         self._schema, self._migrated, self._told = schema, migrated, -TOLD
         self._telemetry, self._gauges = telemetry, gauges
@@ -119,18 +121,20 @@ class Service:
             log.warning("notifications dropped: %d", dropped)
         return sum(len(ids) for ids in named.values())
 
-    def tick(self) -> None:
-        """The one timer: decide what is due, and enqueue it. Calls no vendor."""
+    def tick(self, here: bool = False) -> None:
+        """The one timer: decide what is due, and enqueue it. Calls no vendor, except with `here` and pairs that make
+        one shard at most: those it looks at itself, last of all. A message would have each look cost one execution
+        more, in an instance of its own, and that is billed as a second at least."""
         try:
             pairs = [pair for pair in self._pairs() if not pair.paused]
         except NewerState as exc:
             return self._tell_newer(exc)
         now = self._table.now()
-        if self._turn("poll", now, self._poll_seconds):
-            if not pairs:
-                self._telemetry.count(POLLED, 0)
-            for start in range(0, len(pairs), SHARD):
-                self._queue.send("poll", {"poll": [pair.id for pair in pairs[start : start + SHARD]]})
+        here, look = here and len(pairs) <= SHARD, self._turn("poll", now, self._rhythm.every(now))
+        if look and not pairs:
+            self._telemetry.count(POLLED, 0)
+        for start in range(0, len(pairs), SHARD) if look and not here else ():
+            self._queue.send("poll", {"poll": [pair.id for pair in pairs[start : start + SHARD]]})
         if self._url and (late := self._unsubscribed(pairs, now)):
             for start in range(0, len(late), SHARD):
                 self._queue.send("poll", {"subscribe": late[start : start + SHARD]})
@@ -149,6 +153,8 @@ class Service:
             for pair in pairs:
                 if Leases(self._table, partition(pair.id), self._policy.lease).is_forsaken(self._policy.busy):
                     enqueue(self._queue, pair.id, "due")
+        if look and here:
+            self.poll({"poll": [pair.id for pair in pairs]})
 
     def poll(self, message: Mapping[str, Any]) -> None:
         """Look at the pairs of one shard, and enqueue those that differ. Commits nothing but hints."""
@@ -157,15 +163,24 @@ class Service:
         except NewerState as exc:
             return self._tell_newer(exc)  # the next look is due soon anyway
         for name, act in (("poll", self._look), ("subscribe", self._subscribe)):
-            for pair_id in message.get(name, ()):
-                if pair_id in pairs:
-                    try:
-                        with self._telemetry.span(name, pair=pair_id):
-                            act(pairs[pair_id])
-                    except TandemError as exc:
-                        log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
-                        if name == "subscribe":
-                            self._telemetry.count(SUBSCRIPTION_FAILED, pair=pair_id)
+            self._each([pairs[id] for id in message.get(name, ()) if id in pairs], name, act)
+
+    def _each(self, pairs: Sequence[Pair], name: str, act: Callable[[Pair], None]) -> None:
+        """Several at a time, since almost all of it is waiting, and waiting is billed. One that fails keeps none of
+        the others from its turn."""
+        outcomes = self._executor.map([partial(self._watched, name, act, pair) for pair in pairs])
+        for pair, outcome in zip(pairs, outcomes, strict=True):
+            if isinstance(outcome, TandemError):
+                log.warning("%s of pair %s failed: %s (%s)", name, pair.id, type(outcome).__name__, outcome.code)
+                if name == "subscribe":
+                    self._telemetry.count(SUBSCRIPTION_FAILED, pair=pair.id)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, TandemError):
+                raise outcome
+
+    def _watched(self, name: str, act: Callable[[Pair], None], pair: Pair) -> None:
+        with self._telemetry.span(name, pair=pair.id):
+            act(pair)
 
     def work(self, message: Mapping[str, Any], bulk: bool = False) -> None:
         """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told. `bulk`: for
@@ -296,13 +311,13 @@ class Service:
 
     # ---- subscriptions
     def _unsubscribed(self, pairs: Iterable[Pair], now: float) -> list[str]:
-        names = {f"pair:{pair.id}": pair.id for pair in pairs}
-        held = self._table.get(SUBSCRIPTIONS, list(names))
-        return [id for name, id in names.items() if name not in held or held[name].value["expires"] - now < RENEW]
+        """Ids; read in one listing, which costs a request for a thousand pairs and not one for each."""
+        expires = {row.key: row.value["expires"] for row in self._table.scan(SUBSCRIPTIONS, HELD, after(HELD))}
+        return [pair.id for pair in pairs if expires.get(HELD + pair.id, 0.0) - now < RENEW]
 
     def _subscribe(self, pair: Pair) -> None:
         """Renew the pair's subscription, or make one, and then look at everything once: news may have been missed."""
-        door, name = self._subscriptions(pair), f"pair:{pair.id}"
+        door, name = self._subscriptions(pair), HELD + pair.id
         held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
         if held is not None:
             if held.value["expires"] - self._table.now() >= RENEW:
@@ -319,7 +334,7 @@ class Service:
 
     def _keep_subscription(self, pair: Pair, id: str, expires: float, old: str | None) -> None:
         ops = [
-            Op("put", f"pair:{pair.id}", {"id": id, "expires": expires}),
+            Op("put", HELD + pair.id, {"id": id, "expires": expires}),
             Op("put", f"id:{id}", {"pair": pair.id}),
         ]
         if old is not None and old != id:
@@ -328,16 +343,16 @@ class Service:
 
     def _forget_subscription(self, pair: Pair, id: str) -> None:
         """The vendor has removed it: the next tick makes a new one."""
-        self._table.transact(SUBSCRIPTIONS, [Op("delete", f"pair:{pair.id}"), Op("delete", f"id:{id}")])
+        self._table.transact(SUBSCRIPTIONS, [Op("delete", HELD + pair.id), Op("delete", f"id:{id}")])
 
     def _renew_soon(self, pair: Pair, id: str) -> None:
         """The vendor is silent until it is renewed (Graph: lifecycle notifications): the next tick does so."""
         value = {"id": id, "expires": 0.0}
-        self._table.transact(SUBSCRIPTIONS, [Op("put", f"pair:{pair.id}", value)])
+        self._table.transact(SUBSCRIPTIONS, [Op("put", HELD + pair.id, value)])
 
     def unsubscribe(self, pair: Pair) -> None:
         """End the pair's subscription at its vendor, and forget it here even if that fails."""
-        name = f"pair:{pair.id}"
+        name = HELD + pair.id
         held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
         if held is not None:
             try:
@@ -358,7 +373,7 @@ class Service:
     def _turn(self, name: str, now: float, seconds: float) -> bool:
         """Whether it is time again; only one of several timers that ask at once is told so."""
         held = self._table.get(SCHEDULE, [name]).get(name)
-        if held is not None and now - held.value["at"] < seconds - 0.05:
+        if held is not None and now - held.value["at"] < seconds - min(EARLY, seconds / 10):
             return False
         try:
             self._table.transact(SCHEDULE, [Op("put", name, {"at": now}, held.etag if held else "")])
@@ -390,6 +405,9 @@ MIN_WAKE = 1.0
 CAUSES = ("notified", "poll", "first", "subscribed", "approved", "asked", "catch-up", "due", "dirty", "again")
 QUIET = ("catch-up", "due", "dirty", "again")
 """Causes of runs that mostly find nothing to do, and are then not worth a trace."""
+EARLY = 2.0
+"""Seconds: timers fire a little early or late, and the store's clock may show whole seconds only."""
+HELD = "pair:"
 LONGEST_ID = 400
 CURSORS = cursor_row(DINGTALK, "")
 

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr, ValidationInfo
 from pydantic import field_validator as check
 
 from shared.dingtalk.callback import aes_key
+from shared.sync.rhythm import Rhythm
 from shared.wiring.fields import Address, Certificate, Group, Name, Root, Seconds, setting, unless
 from shared.wiring.world import is_loopback
 
@@ -235,6 +237,9 @@ class Mail(Group):
     )
 
 
+HOURS = re.compile(r"([01][0-9]|2[0-4])-([01][0-9]|2[0-4])")
+
+
 class Times(Group):
     """Times
 
@@ -243,6 +248,17 @@ class Times(Group):
     poll_seconds: Seconds = setting(
         "give the seconds between two looks at DingTalk, 0.1 to 3600", 30.0, ge=0.1, le=3600
     )
+    night_poll_seconds: Seconds = setting(
+        "give the seconds between two looks at DingTalk at night, 0.1 to 3600; the same as TANDEM_POLL_SECONDS for no"
+        " difference",
+        300.0,
+        ge=0.1,
+        le=3600,
+    )
+    day: str = setting(
+        "give the hours that are no night as FROM-UNTIL, such as 07-23, or 00-00 for a day without a night", "07-23"
+    )
+    time_zone: str = setting("give the time zone of these hours, such as Asia/Hong_Kong", "Asia/Shanghai")
     twin_hold_seconds: Seconds = setting(
         "give the seconds that mail to both accounts waits for its twin, 0 to 3600", 120.0, ge=0, le=3600
     )
@@ -255,6 +271,26 @@ class Times(Group):
         240.0,
         le=3600,
     )
+
+    @check("day")
+    @classmethod
+    def _is_hours(cls, value: str) -> str:
+        return unless(not HOURS.fullmatch(value), "is not two hours such as 07-23", value)
+
+    @check("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, KeyError):  # their text shows the value
+            raise ValueError("is not a time zone that is known here") from None
+        return value
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """How often DingTalk is looked at."""
+        since, until = (int(hour) % 24 for hour in self.day.split("-"))
+        return Rhythm(self.poll_seconds, self.night_poll_seconds, since, until, ZoneInfo(self.time_zone))
 
     @check("lease_seconds")
     @classmethod

@@ -113,7 +113,7 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
         key=key,
         policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
-        poll_seconds=settings.poll_seconds,
+        rhythm=settings.rhythm,
         events=platform.events if platform else None,
         poisoned=lambda queue: bare.queue.depth(f"{queue}-poison"),
         schema=schema,

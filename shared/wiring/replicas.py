@@ -104,7 +104,7 @@ class Replicas:
 
     def _turn(self) -> int:
         """The number of the present poll, the same for all workers."""
-        return int(self._parts.table.now() // self._settings.poll_seconds)
+        return self._settings.rhythm.turn(self._parts.table.now())
 
 
 def _graph(settings: Settings, parts: Parts) -> Graph:

@@ -48,7 +48,7 @@ IN_VAULT = {
 }
 """Settings that may be left out where state is on Azure: the secret of the vault, by this name, is used then."""
 HOST = {
-    "TANDEM_TICK_SCHEDULE": "set it to how often to see what is due: NCRONTAB with seconds, in UTC",
+    "TANDEM_TICK_SCHEDULE": "say how often to see what is due: NCRONTAB with seconds, in UTC, such as */30 * * * * *",
     "PYTHON_ENABLE_OPENTELEMETRY": "set it to true where telemetry is on, so that the host doesn't send the logs that"
     " the app sends itself (docs/adr/0008-the-app-sends-its-own-telemetry.md)",
 }

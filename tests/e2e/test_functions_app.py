@@ -42,8 +42,8 @@ class Listening:
     def notified(self, body: bytes) -> None:
         self._note("notified", body)
 
-    def tick(self) -> None:
-        self._note("tick", None)
+    def tick(self, here: bool = False) -> None:
+        self._note("tick", {"here": here})
 
     def poll(self, message: Mapping[str, Any]) -> None:
         self._note("poll", message)
@@ -132,7 +132,7 @@ def test_host_json_says_how_queues_are_worked() -> None:
 def test_a_tick_reaches_the_service(engine: Engine, indexed: dict[str, Function], service: Listening) -> None:
     info = {"IsPastDue": True, "ScheduleStatus": {"Last": "2026-11-24T03:00:00+00:00"}, "Schedule": {}}
     assert engine.invoke(indexed["tick"], Datum(json.dumps(info), "json"), {}).ok
-    assert service.calls == [("tick", None)]
+    assert service.calls == [("tick", {"here": True})]
 
 
 @pytest.mark.parametrize("name", ["poll", "work"])

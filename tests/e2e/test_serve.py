@@ -27,7 +27,7 @@ from tests.support.front import Front
 from tests.support.processes import Process, process, tandem, until
 
 IN_STEP = 120.0
-TIMES = {"TANDEM_POLL_SECONDS": "1", "TANDEM_TWIN_HOLD_SECONDS": "1"}
+TIMES = {"TANDEM_POLL_SECONDS": "1", "TANDEM_NIGHT_POLL_SECONDS": "1", "TANDEM_TWIN_HOLD_SECONDS": "1"}
 SHORTEST_LEASE = {"TANDEM_GRACE_SECONDS": "0", "TANDEM_LEASE_SECONDS": "70"}
 """What a killed process had in hand is free again after this many seconds."""
 AFTER_A_KILL = 70.0 + 60.0 + IN_STEP

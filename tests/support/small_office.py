@@ -88,6 +88,7 @@ class SmallOffice:
                 "TANDEM_IMAP_TLS": "false",
                 "TANDEM_STATE": str(self.folder),
                 "TANDEM_POLL_SECONDS": "0.1",
+                "TANDEM_NIGHT_POLL_SECONDS": "0.1",
                 "TANDEM_TWIN_HOLD_SECONDS": "0",
                 "TANDEM_GRAPH_TENANT_ID": "tenant",
                 "TANDEM_GRAPH_CLIENT_ID": "client",

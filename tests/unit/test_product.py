@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,9 +18,11 @@ from shared.model.errors import WrongSettings
 from shared.model.metrics import EXPIRES, POISON
 from shared.model.pairs import Pair
 from shared.outlook.replica import OutlookMail
+from shared.ports.state import Op
 from shared.ports.world import HttpRequest, HttpResponse, MailStream
 from shared.state.queue import SqliteQueue
 from shared.sync.events import CallbackStatus
+from shared.sync.service import SCHEDULE, SHARD
 from shared.wiring import product as wiring
 from shared.wiring.key import KEY, deployment_key
 from shared.wiring.product import Parts, build, get_product, use
@@ -95,6 +97,22 @@ def test_a_tick_enqueues_a_look_at_every_pair_and_calls_no_vendor(settings: Sett
     asked = [json.loads(received.body) for received in parts.queue.receive("poll", 16, 60)]
     assert {"poll": ["pair-1"]} in asked
     assert {"subscribe": ["pair-1"]} in asked
+
+
+def test_a_timer_that_looks_itself_does_so_for_as_many_pairs_as_one_message_names(tmp_path: Path) -> None:
+    settings = load_settings(environment(tmp_path))
+    parts = replace(Parts.embedded(settings), transport=Nowhere(), streams=Nowhere())
+    product, held = build(settings, parts), cast(SqliteQueue, parts.queue)
+    for number in range(SHARD + 1):
+        product.pairs.add(
+            replace(PAIR, id=f"pair-{number}", outlook=f"{number}@o.example", dingtalk=f"{number}@d.example")
+        )
+    product.service.tick(here=True)
+    assert (held.depth("poll"), held.depth("work")) == (2, SHARD + 1), "two looks by message, and the catch-up"
+    product.pairs.remove("pair-0")
+    parts.table.transact(SCHEDULE, [Op("delete", "poll")])
+    product.service.tick(here=True)
+    assert (held.depth("poll"), held.depth("work")) == (2, SHARD + 1 + SHARD), "all looked at, and met the first time"
 
 
 def test_without_a_public_address_nothing_is_subscribed(tmp_path: Path) -> None:
