@@ -7,9 +7,10 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from shared.model.errors import Conflict, LeaseLost, NotFound, TandemError
+from shared.model.errors import Conflict, LeaseLost, NotFound, TandemError, Throttled
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
 from shared.ports.replica import Replica, Subscriptions
@@ -25,11 +26,12 @@ from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
 from shared.sync.rows import DUE, TREE, after, cursor_row, due_row, walked_row
 from shared.sync.run import Policy, open_run
+from shared.sync.schedule import WAVE, in_turn, looks, shards
 from shared.sync.watch import differing
 
+T = TypeVar("T")
 log = logging.getLogger("tandem.sync")
 
-SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP = 300.0
 PEOPLE, EVERYBODY = 3600.0, 86400.0
@@ -38,6 +40,12 @@ BULK = 10.0
 """Seconds in which a bulk run starts effects."""
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
+SCANS = 20.0
+"""Pairs a second that ticks look at for something overdue; of very many pairs the catch-up finds it sooner."""
+STARTS = 50.0
+"""Catch-ups a second, where many are due at once, as after a pause."""
+SUBSCRIBE = 1000
+"""Subscriptions that one tick asks for at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +57,9 @@ class AppStatus:
 
 
 class Service:
-    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
-    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
-    None where that can't be counted."""
+    """The product as its triggers see it. `pair`: the one with this id, None where there is none. `notification_url`:
+    where the vendor with push reaches us, None without. `events`: what is done about callbacks, None without them.
+    `poisoned`: how many messages of a queue failed for good, None where that can't be counted."""
 
     def __init__(
         self,
@@ -64,6 +72,7 @@ class Service:
         replicas: Callable[[Pair, Side], Replica],
         subscriptions: Callable[[Pair], Subscriptions],
         pairs: Callable[[], Sequence[Pair]],
+        pair: Callable[[str], Pair | None],
         key: bytes,
         policy: Policy,
         notification_url: str | None,
@@ -73,7 +82,7 @@ class Service:
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
-        self._replicas, self._subscriptions, self._pairs = replicas, subscriptions, pairs
+        self._replicas, self._subscriptions, self._pairs, self._pair = replicas, subscriptions, pairs, pair
         self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
         self._events, self._poisoned = events, poisoned
 
@@ -107,37 +116,64 @@ class Service:
         """The one timer: decide what is due, and enqueue it. Calls no vendor."""
         pairs = [pair for pair in self._pairs() if not pair.paused]
         now = self._table.now()
-        if self._turn("poll", now, self._poll_seconds):
-            for start in range(0, len(pairs), SHARD):
-                self._queue.send("poll", {"poll": [pair.id for pair in pairs[start : start + SHARD]]})
-        if self._url and (late := self._unsubscribed(pairs, now)):
-            for start in range(0, len(late), SHARD):
-                self._queue.send("poll", {"subscribe": late[start : start + SHARD]})
+        _, due = self._claim("poll", now, lambda since: looks(pairs, self._poll_seconds, since, now))
+        self._each(due, lambda one: self._queue.send("poll", {"poll": one.pairs, "until": one.until}, one.delay))
+        if self._url:
+            for late in shards(self._unsubscribed(pairs, now)[:SUBSCRIBE]):
+                self._queue.send("poll", {"subscribe": late})
         if self._events is not None:
             self._events.tick()
             if self._turn("people", now, PEOPLE):
                 self._events.sweep(everybody=self._turn("everybody", now, EVERYBODY))
-        if self._turn("catch-up", now, CATCH_UP):
+        since, caught = self._claim("catch-up", now, lambda since: in_turn(pairs, CATCH_UP, since, now))
+        if in_turn(("poison",), CATCH_UP, since, now):
             self._tell_poisoned()
-            for pair in pairs:
-                leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
-                enqueue(self._queue, pair.id, "catch-up")
-        else:
-            overdue = due_row(now - self._policy.busy, "~")
-            for pair in pairs:
-                if any(True for _ in self._table.scan(partition(pair.id), DUE, overdue, 1)):
-                    enqueue(self._queue, pair.id, "due")
+        self._each(list(enumerate(caught)), lambda one: self._catch_up(one[1], one[0] / STARTS))
+        awake = {pair.id for pair in caught}
+        others = [pair for pair in in_turn(pairs, len(pairs) / SCANS, since, now) if pair.id not in awake]
+        self._each(others, lambda pair: self._wake_overdue(pair, now))
+
+    def _catch_up(self, pair: Pair, delay: float) -> None:
+        leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
+        enqueue(self._queue, pair.id, "catch-up", delay)
+
+    def _wake_overdue(self, pair: Pair, now: float) -> None:
+        overdue = due_row(now - self._policy.busy, "~")
+        if any(True for _ in self._table.scan(partition(pair.id), DUE, overdue, 1)):
+            enqueue(self._queue, pair.id, "due")
+
+    def _each(self, items: Sequence[T], act: Callable[[T], None]) -> None:
+        """Several at a time; the first that failed is raised when all have been tried."""
+        for outcome in self._executor.map([partial(act, item) for item in items]):
+            if isinstance(outcome, Exception):
+                raise outcome
 
     def poll(self, message: Mapping[str, Any]) -> None:
-        """Look at the pairs of one shard, and enqueue those that differ. Commits nothing but hints."""
-        pairs = {pair.id: pair for pair in self._pairs() if not pair.paused}
+        """Look at the pairs of one shard, and enqueue those that differ. Commits nothing but hints.
+
+        Where a mail domain's rate is used up, the rest of its pairs wait; what waited until it was due again is left
+        to the message that comes then."""
+        until = message.get("until")
+        late = until is not None and self._table.now() > until
+        waiting: dict[str, float] = {}
+        put_off: list[str] = []
         for name, act in (("poll", self._look), ("subscribe", self._subscribe)):
-            for pair_id in message.get(name, ()):
-                if pair_id in pairs:
-                    try:
-                        act(pairs[pair_id])
-                    except TandemError as exc:
-                        log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
+            for pair_id in () if late and name == "poll" else message.get(name, ()):
+                pair = self._pair(pair_id)
+                if pair is None or pair.paused:
+                    continue
+                if name == "poll" and pair.mail_domain in waiting:
+                    put_off.append(pair_id)
+                    continue
+                try:
+                    act(pair)
+                except TandemError as exc:
+                    log.warning("%s of pair %s failed: %s (%s)", name, pair_id, type(exc).__name__, exc.code)
+                    if isinstance(exc, Throttled) and name == "poll":
+                        waiting[pair.mail_domain] = exc.retry_after or self._policy.retry
+                        put_off.append(pair_id)
+        if put_off:
+            self._queue.send("poll", {"poll": put_off, "until": until}, max(WAVE, *waiting.values()))
 
     def work(self, message: Mapping[str, Any], bulk: bool = False) -> None:
         """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told. `bulk`: for
@@ -146,8 +182,8 @@ class Service:
             if self._events is not None:
                 self._events.work(message)
             return
-        pair = next((p for p in self._pairs() if p.id == message.get("pair") and not p.paused), None)
-        if pair is None:
+        pair = self._pair(str(message.get("pair")))
+        if pair is None or pair.paused:
             return
         leases = Leases(self._table, partition(pair.id), self._policy.lease)
         holder = self._random.token()
@@ -156,7 +192,7 @@ class Service:
             lease = leases.take(holder) if leases.set_dirty() else None
             if lease is None and (delay := leases.guard()) is not None:
                 enqueue(self._queue, pair.id, "dirty", delay)
-        if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
+        if lease is not None and lease.epoch == 1 and ((now := self._pair(pair.id)) is None or now.paused):
             return  # the first run of a pair that was removed, with all its rows, since the message was looked at
         if lease is not None:
             self._run(pair, leases, lease, message.get("cursors") or {}, bulk)
@@ -229,9 +265,9 @@ class Service:
 
     # ---- subscriptions
     def _unsubscribed(self, pairs: Iterable[Pair], now: float) -> list[str]:
-        names = {f"pair:{pair.id}": pair.id for pair in pairs}
-        held = self._table.get(SUBSCRIPTIONS, list(names))
-        return [id for name, id in names.items() if name not in held or held[name].value["expires"] - now < RENEW]
+        rows = self._table.scan(SUBSCRIPTIONS, "pair:", after("pair:"))
+        good = {row.key for row in rows if row.value["expires"] - now >= RENEW}
+        return [pair.id for pair in pairs if f"pair:{pair.id}" not in good]
 
     def _subscribe(self, pair: Pair) -> None:
         """Renew the pair's subscription, or make one, and then look at everything once: news may have been missed."""
@@ -282,12 +318,25 @@ class Service:
         """The pair a notification is for, if it carries what only the vendor was told."""
         name = f"id:{_text(item.get('subscriptionId'))}"
         held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
-        pair = next((p for p in self._pairs() if held and p.id == held.value["pair"]), None)
+        pair = self._pair(held.value["pair"]) if held else None
         expected = Identity(self._key, pair).client_state() if pair else "-" * 32
         genuine = hmac.compare_digest(expected.encode(), _text(item.get("clientState")).encode())
         return pair if genuine else None
 
     # ---- small things
+    def _claim(self, name: str, now: float, choose: Callable[[float | None], list[T]]) -> tuple[float | None, list[T]]:
+        """When this was last claimed, and what is due since then by `choose`: only one of several timers that ask at
+        once is told."""
+        held = self._table.get(SCHEDULE, [name]).get(name)
+        since = float(held.value["at"]) if held else None
+        due = choose(since)
+        try:
+            if due:
+                self._table.transact(SCHEDULE, [Op("put", name, {"at": now}, held.etag if held else "")])
+        except Conflict:
+            return since, []
+        return since, due
+
     def _turn(self, name: str, now: float, seconds: float) -> bool:
         """Whether it is time again; only one of several timers that ask at once is told so."""
         held = self._table.get(SCHEDULE, [name]).get(name)

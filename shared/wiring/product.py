@@ -83,6 +83,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         replicas=replicas.replica,
         subscriptions=replicas.subscriptions,
         pairs=pairs.list,
+        pair=pairs.get,
         key=key,
         policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,

@@ -9,6 +9,7 @@ from contextlib import closing
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.bucket import Bucket
 from shared.dingtalk.imap import ImapDoor
+from shared.dingtalk.line import SharedLine
 from shared.dingtalk.owner import owner as dingtalk_owner
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
@@ -37,8 +38,9 @@ class Replicas:
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self._settings, self._parts = settings, parts
         self._graph = _graph(settings, parts)
-        self._alimail = _alimail(settings, parts)
+        self._tokens = _alimail_tokens(settings, parts)
         self._lock = threading.Lock()
+        self._domains: dict[str, Alimail] = {}
         self._doors: list[ImapDoor] = []
         self._kept: dict[tuple[str, Side], tuple[tuple[str, ...], Replica]] = {}
 
@@ -48,7 +50,8 @@ class Replicas:
         if side == OUTLOOK:
             return self._kept_while((pair.outlook,), pair, side, lambda: OutlookMail(self._graph, pair.outlook))
         password = self._parts.secrets.get(password_name(pair.id)) or ""
-        return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(pair, password))
+        alimail = self._alimail(pair.mail_domain)
+        return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(alimail, pair, password))
 
     def subscriptions(self, pair: Pair) -> Subscriptions:
         return GraphSubscriptions(self._graph, pair.outlook)
@@ -57,7 +60,7 @@ class Replicas:
         """Whose mailbox it is. NotPermitted when it can't be opened."""
         if side == OUTLOOK:
             return outlook_owner(self._graph, address)
-        return dingtalk_owner(self._alimail, address)
+        return dingtalk_owner(self._alimail(address.rpartition("@")[2].lower()), address)
 
     def try_password(self, address: str, password: str) -> None:
         """Sign in to the DingTalk mailbox once. NoClientPassword when it is refused."""
@@ -78,11 +81,22 @@ class Replicas:
                 held = self._kept[pair.id, side] = stamp, make()
             return held[1]
 
-    def _dingtalk(self, pair: Pair, password: str) -> Replica:
+    def _alimail(self, domain: str) -> Alimail:
+        """The client of a mail domain: its rate is the domain's, shared with all processes."""
+        settings, parts = self._settings, self._parts
+        with self._lock:
+            if domain not in self._domains:
+                bucket = Bucket(parts.clock, threading.Lock(), SharedLine(parts.table, domain))
+                self._domains[domain] = Alimail(
+                    parts.transport, self._tokens, bucket, settings.alimail_url, settings.request_timeout
+                )
+            return self._domains[domain]
+
+    def _dingtalk(self, alimail: Alimail, pair: Pair, password: str) -> Replica:
         door = self._door(pair.dingtalk, password) if password else None
         if door is not None:
             self._doors.append(door)
-        return DingTalkMail(self._alimail, door, pair.dingtalk, self._parts.executor, self._turn)
+        return DingTalkMail(alimail, door, pair.dingtalk, self._parts.executor, self._turn)
 
     def _door(self, user: str, password: str) -> ImapDoor:
         settings, parts = self._settings, self._parts
@@ -116,8 +130,8 @@ def _graph(settings: Settings, parts: Parts) -> Graph:
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)
 
 
-def _alimail(settings: Settings, parts: Parts) -> Alimail:
-    tokens = ClientCredentials(
+def _alimail_tokens(settings: Settings, parts: Parts) -> ClientCredentials:
+    return ClientCredentials(
         parts.transport,
         parts.clock,
         settings.alimail_url,
@@ -125,5 +139,3 @@ def _alimail(settings: Settings, parts: Parts) -> Alimail:
         settings.alimail_client_secret.get_secret_value(),
         threading.Lock(),
     )
-    bucket = Bucket(parts.clock, threading.Lock())
-    return Alimail(parts.transport, tokens, bucket, settings.alimail_url, settings.request_timeout)

@@ -90,7 +90,7 @@ def test_a_tick_enqueues_a_look_at_every_pair_and_calls_no_vendor(settings: Sett
     product.service.tick()
     held: Any = parts.queue
     asked = [json.loads(received.body) for received in held.receive("poll", 16, 60)]
-    assert {"poll": ["pair-1"]} in asked
+    assert ["pair-1"] in [message.get("poll") for message in asked]
     assert {"subscribe": ["pair-1"]} in asked
 
 
@@ -101,7 +101,8 @@ def test_without_a_public_address_nothing_is_subscribed(tmp_path: Path) -> None:
     product.pairs.add(PAIR)
     product.service.tick()
     held: Any = parts.queue
-    assert [json.loads(received.body) for received in held.receive("poll", 16, 60)] == [{"poll": ["pair-1"]}]
+    (message,) = (json.loads(received.body) for received in held.receive("poll", 16, 60))
+    assert message["poll"] == ["pair-1"]
 
 
 def test_the_key_of_the_deployment_is_made_once(settings: Settings) -> None:
