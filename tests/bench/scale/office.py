@@ -23,8 +23,6 @@ from shared.sync.ledger import Session
 from shared.sync.rows import HINT, after
 from shared.sync.run import Policy
 from shared.sync.service import SUBSCRIPTIONS, Service
-from shared.wiring.pairs import PARTITION as PAIRS
-from shared.wiring.pairs import ROW, Pairs, pair_to_json
 from tests.bench.scale.azure import Door, Group, Instance, Plan, Queues, Table
 from tests.bench.scale.costs import Cost, Costs
 from tests.bench.scale.time_line import EPOCH, Chance, Clock, Executor, Lock, TimeLine
@@ -66,11 +64,15 @@ class Change:
 
 @dataclass(slots=True)
 class Person:
+    """`pending`: what was changed on a side and isn't carried over; `graph`: requests for this mailbox; `doors`:
+    processes that keep an IMAP connection to this mailbox."""
+
     pair: Pair
     pending: dict[Side, list[Change]] = field(default_factory=lambda: {OUTLOOK: [], DINGTALK: []})
     wrote_to_dingtalk: bool = False
     running: bool = False
     graph: float = 0.0
+    doors: set[Instance] = field(default_factory=set)
 
 
 class Office:
@@ -96,9 +98,8 @@ class Office:
         }
 
     def _furnish(self) -> None:
-        """The rows of pairs and subscriptions that an office has which has been there for a while."""
-        for id, person in self.people.items():
-            self._row(PAIRS, ROW + id, pair_to_json(person.pair))
+        """The rows of an office that has been there for a while: all subscribed, everybody looked at just now."""
+        for id in self.people:
             self._row(SUBSCRIPTIONS, f"pair:{id}", {"id": f"s-{id}", "expires": EPOCH + 500_000.0})
             self._row(SUBSCRIPTIONS, f"id:s-{id}", {"pair": id})
         self._row("schedule", "poll", {"at": EPOCH})
@@ -125,6 +126,11 @@ class Office:
 
         self.line.spawn(forever)
         return instance
+
+    def connections(self) -> list[int]:
+        """For each mailbox, how many of the processes that live keep an IMAP connection to it."""
+        live = {instance for group in self.groups.values() for instance in group.live}
+        return [len(person.doors & live) for person in self.people.values()]
 
     # ---- what happens to people
     def happens(self, person: Person, what: str, side: Side) -> None:
@@ -157,7 +163,6 @@ class Modelled(Service):
     def __init__(self, office: Office, instance: Instance) -> None:
         self._office, self._instance = office, instance
         line = office.line
-        pairs = Pairs(office.table)
         super().__init__(
             table=office.table,
             queue=office.queues,
@@ -167,7 +172,7 @@ class Modelled(Service):
             replicas=_nobody,
             subscriptions=_nobody,
             pairs=self._listed,
-            pair=pairs.get,
+            pair=self._read,
             key=KEY,
             policy=Policy(),
             notification_url="https://tandem.example",
@@ -177,11 +182,17 @@ class Modelled(Service):
         self._secrets: dict[str, float] = {}
 
     def _listed(self) -> tuple[Pair, ...]:
-        """All pairs, for the price of reading them, without the trouble."""
+        """All pairs, for the price of reading them, but not decoded each time."""
         pages = 1 + len(self._office.people) // PAGE
         self._office.counts["table"] += pages
         self._office.line.sleep(pages * self._office.plan.store)
         return tuple(person.pair for person in self._office.people.values())
+
+    def _read(self, id: str) -> Pair | None:
+        self._office.counts["table"] += 1
+        self._office.line.sleep(self._office.plan.store)
+        person = self._office.people.get(id)
+        return person.pair if person else None
 
     def _look(self, pair: Pair) -> None:
         office, person = self._office, self._office.people[pair.id]
@@ -225,6 +236,8 @@ class Modelled(Service):
                 self._office.push(person)
             else:
                 person.wrote_to_dingtalk = True
+                if change.what == "mail":
+                    person.doors.add(self._instance)
         session.commit()
         if hints:
             self._table.transact(name, [Op("delete", hint.key) for hint in hints[:100]])
@@ -245,13 +258,12 @@ class Modelled(Service):
         office.counts["graph"] += round(cost.graph)
         office.counts["table"] += round(cost.operations)
         person.graph += cost.graph
-        line.sleep(cost.trips * office.plan.store)
-        requests = int(cost.alimail + line.rng.random())
-        for _ in range(requests):
+        store, requests = cost.trips * office.plan.store, int(cost.alimail + line.rng.random())
+        for number in range(requests):
             self._ask_alimail(person.pair.mail_domain)
-            line.sleep(cost.seconds / requests)
+            line.sleep(cost.seconds / requests + (store if number == 0 else 0.0))
         if not requests:
-            line.sleep(cost.seconds)
+            line.sleep(cost.seconds + store)
 
     def _ask_alimail(self, name: str) -> None:
         line = self._office.line

@@ -29,8 +29,8 @@ class Scenario:
     hour: int = 9
     messages: float = 200.0
     reads: float = 1.0
-    minutes: float = 10.0
-    warm: float = 120.0
+    minutes: float = 5.0
+    warm: float = 60.0
     seed: int = 1
 
 
@@ -47,7 +47,7 @@ class Lag:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Rates are a second, `gigabyte_seconds` and operations a day at this hour's pace. `interval`: mean seconds between
-    two looks at a mailbox; `busiest`: requests in the busiest second of any domain; `graph_mailbox`: requests of the
+    two looks at a mailbox; `imap`, `imap_mailbox`: connections at the end, and those to one mailbox; `busiest`: requests in the busiest second of any domain; `graph_mailbox`: requests of the
     busiest mailbox in ten minutes."""
 
     scenario: Scenario
@@ -64,6 +64,8 @@ class Outcome:
     graph: float
     graph_mailbox: float
     vault: float
+    imap: int
+    imap_mailbox: int
     deepest: dict[str, int]
     overlaps: int
     poisoned: int
@@ -141,6 +143,8 @@ def _outcome(
         round(counts["graph"] / seconds, 1),
         round(max(p.graph for p in office.people.values()) * 600.0 / (seconds + scenario.warm), 1),
         round(counts["vault"] / seconds, 1),
+        sum(office.connections()),
+        max(office.connections()),
         {name: group.deepest for name, group in office.groups.items()},
         office.overlaps,
         office.queues.poisoned.total(),
