@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from shared.dingtalk.bucket import waiting
+from shared.dingtalk.bucket import PATIENCE, waiting
 from shared.model.errors import Conflict, Throttled
 from shared.ports.state import Op, Table
 
@@ -24,12 +24,17 @@ class SharedLine:
         self._table = table
         self._row = hashlib.sha256(domain.encode()).hexdigest()[:16]
 
-    def join(self, spacing: float) -> float:
+    def is_crowded(self) -> bool:
+        """Whether somebody who joined now would be sent away."""
+        held = self._table.get(PARTITION, [self._row]).get(self._row)
+        return held is not None and float(held.value["free"]) - self._table.now() >= PATIENCE
+
+    def join(self, spacing: float, patience: float = PATIENCE) -> float:
         wait = 0.0
 
         def after_us(free: float, now: float) -> float:
             nonlocal wait
-            wait = waiting(free - now)
+            wait = waiting(free - now, patience)
             return now + wait + spacing
 
         self._move(after_us)

@@ -57,8 +57,9 @@ class AppStatus:
 
 
 class Service:
-    """The product as its triggers see it. `pair`: the one with this id, None where there is none. `notification_url`:
-    where the vendor with push reaches us, None without. `events`: what is done about callbacks, None without them.
+    """The product as its triggers see it. `looker`: the DingTalk side for looks; `is_crowded`: whether the pair's mail
+    domain can bear no run now. `pair`: the one with this id, if any. `notification_url`: where the vendor with push
+    reaches us, None without. `events`: what is done about callbacks, None without them.
     `poisoned`: how many messages of a queue failed for good, None where that can't be counted."""
 
     def __init__(
@@ -70,6 +71,8 @@ class Service:
         random: Random,
         executor: Executor,
         replicas: Callable[[Pair, Side], Replica],
+        looker: Callable[[Pair], Replica],
+        is_crowded: Callable[[Pair], bool],
         subscriptions: Callable[[Pair], Subscriptions],
         pairs: Callable[[], Sequence[Pair]],
         pair: Callable[[str], Pair | None],
@@ -82,6 +85,7 @@ class Service:
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
+        self._looker, self._is_crowded = looker, is_crowded
         self._replicas, self._subscriptions, self._pairs, self._pair = replicas, subscriptions, pairs, pair
         self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
         self._events, self._poisoned = events, poisoned
@@ -185,6 +189,9 @@ class Service:
         pair = self._pair(str(message.get("pair")))
         if pair is None or pair.paused:
             return
+        if self._is_crowded(pair):
+            self._queue.send("bulk" if bulk else "work", message, self._policy.retry * (1.0 + self._random.uniform()))
+            return
         leases = Leases(self._table, partition(pair.id), self._policy.lease)
         holder = self._random.token()
         lease = leases.take(holder)
@@ -209,7 +216,8 @@ class Service:
             delay = self._policy.retry
         except TandemError as exc:
             log.warning("pair %s: %s (%s); the run ends", pair.id, type(exc).__name__, exc.code)
-            delay, error = exc.retry_after or self._policy.retry, f"{type(exc).__name__} {exc.code}".rstrip()
+            delay = (exc.code != "rate" and exc.retry_after) or self._policy.retry
+            error = f"{type(exc).__name__} {exc.code}".rstrip()
         if delay:
             self._wake(pair, session, self._table.now() + delay, "again")
         leases.release(session.lease, error)
@@ -250,7 +258,7 @@ class Service:
             return
         rows, known = self._table.scan(name, CURSORS, after(CURSORS)), set(folders.ids(DINGTALK))
         old = {id: e.value["cursor"] for e in rows if (id := e.key[len(CURSORS) :]) in known}
-        replica, began = self._replicas(pair, DINGTALK), self._table.now()
+        replica, began = self._looker(pair), self._table.now()
         labels = crossing(self._policy.categories, Identity(self._key, pair), [replica])
         changes = replica.observe((), old, None).changes
         ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)

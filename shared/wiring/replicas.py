@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from shared.dingtalk.alimail import Alimail
-from shared.dingtalk.bucket import Bucket
+from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
 from shared.dingtalk.imap import ImapDoor
 from shared.dingtalk.line import SharedLine
 from shared.dingtalk.owner import owner as dingtalk_owner
@@ -40,7 +40,8 @@ class Replicas:
         self._graph = _graph(settings, parts)
         self._tokens = _alimail_tokens(settings, parts)
         self._lock = threading.Lock()
-        self._domains: dict[str, Alimail] = {}
+        self._domains: dict[tuple[str, float], Alimail] = {}
+        self._lookers: dict[str, tuple[str, Replica]] = {}
         self._doors: list[ImapDoor] = []
         self._kept: dict[tuple[str, Side], tuple[tuple[str, ...], Replica]] = {}
 
@@ -52,6 +53,21 @@ class Replicas:
         password = self._parts.secrets.get(password_name(pair.id)) or ""
         alimail = self._alimail(pair.mail_domain)
         return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(alimail, pair, password))
+
+    def looker(self, pair: Pair) -> Replica:
+        """The DingTalk side for those who only look: without a password, so that no vault is asked at each look, and
+        with a place of its own in the domain's line."""
+        alimail = self._alimail(pair.mail_domain, LOOKERS)
+        with self._lock:
+            held = self._lookers.get(pair.id)
+            if held is None or held[0] != pair.dingtalk:
+                made = DingTalkMail(alimail, None, pair.dingtalk, self._parts.executor, self._turn)
+                held = self._lookers[pair.id] = pair.dingtalk, made
+            return held[1]
+
+    def is_crowded(self, pair: Pair) -> bool:
+        """Whether the rate of the pair's mail domain is used up for now."""
+        return SharedLine(self._parts.table, pair.mail_domain).is_crowded()
 
     def subscriptions(self, pair: Pair) -> Subscriptions:
         return GraphSubscriptions(self._graph, pair.outlook)
@@ -81,16 +97,17 @@ class Replicas:
                 held = self._kept[pair.id, side] = stamp, make()
             return held[1]
 
-    def _alimail(self, domain: str) -> Alimail:
+    def _alimail(self, domain: str, patience: float = PATIENCE) -> Alimail:
         """The client of a mail domain: its rate is the domain's, shared with all processes."""
         settings, parts = self._settings, self._parts
         with self._lock:
-            if domain not in self._domains:
-                bucket = Bucket(parts.clock, threading.Lock(), SharedLine(parts.table, domain))
-                self._domains[domain] = Alimail(
+            if (domain, patience) not in self._domains:
+                line = SharedLine(parts.table, domain)
+                bucket = Bucket(parts.clock, threading.Lock(), line, patience=patience)
+                self._domains[domain, patience] = Alimail(
                     parts.transport, self._tokens, bucket, settings.alimail_url, settings.request_timeout
                 )
-            return self._domains[domain]
+            return self._domains[domain, patience]
 
     def _dingtalk(self, alimail: Alimail, pair: Pair, password: str) -> Replica:
         door = self._door(pair.dingtalk, password) if password else None

@@ -107,15 +107,15 @@ class Overtaken(TimedTable):
     def transact(self, partition: str, ops: Sequence[Op]) -> dict[str, str]:
         if self.others:
             self.others -= 1
-            SharedLine(self, "factory.example").join(0.5)
+            SharedLine(self, "factory.example").join(0.5, PATIENCE)
         return super().transact(partition, ops)
 
 
 def test_whoever_is_overtaken_stands_behind(tmp_path: Path) -> None:
     table = Overtaken(tmp_path / "table.db")
     table.others = 1
-    assert SharedLine(table, "factory.example").join(0.5) == pytest.approx(0.5)
-    assert SharedLine(table, "factory.example").join(0.5) == pytest.approx(1.0)
+    assert SharedLine(table, "factory.example").join(0.5, PATIENCE) == pytest.approx(0.5)
+    assert SharedLine(table, "factory.example").join(0.5, PATIENCE) == pytest.approx(1.0)
 
 
 def test_where_everybody_else_is_always_quicker_it_is_tried_again_later(tmp_path: Path) -> None:
@@ -124,4 +124,4 @@ def test_where_everybody_else_is_always_quicker_it_is_tried_again_later(tmp_path
             raise Conflict("another version")
 
     with pytest.raises(Throttled):
-        SharedLine(Hopeless(tmp_path / "table.db"), "factory.example").join(0.5)
+        SharedLine(Hopeless(tmp_path / "table.db"), "factory.example").join(0.5, PATIENCE)

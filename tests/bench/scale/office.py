@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.simulation.adapters import Stored
-from shared.dingtalk.bucket import Bucket
+from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
 from shared.dingtalk.line import SharedLine
 from shared.model.errors import Throttled
 from shared.model.pairs import Pair
@@ -170,6 +170,8 @@ class Modelled(Service):
             random=Chance(line),
             executor=Executor(line),
             replicas=_nobody,
+            looker=_nobody,
+            is_crowded=lambda pair: SharedLine(office.table, pair.mail_domain).is_crowded(),
             subscriptions=_nobody,
             pairs=self._listed,
             pair=self._read,
@@ -178,7 +180,7 @@ class Modelled(Service):
             notification_url="https://tandem.example",
             poll_seconds=30.0,
         )
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[tuple[str, float], Bucket] = {}
         self._secrets: dict[str, float] = {}
 
     def _listed(self) -> tuple[Pair, ...]:
@@ -196,7 +198,7 @@ class Modelled(Service):
 
     def _look(self, pair: Pair) -> None:
         office, person = self._office, self._office.people[pair.id]
-        self._spend(person, office.costs.jobs["look"].base)
+        self._spend(person, office.costs.jobs["look"].base, LOOKERS)
         office.looks[pair.id].append(office.line.now)
         news = person.pending[DINGTALK]
         if news:
@@ -208,6 +210,7 @@ class Modelled(Service):
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, cursors: Mapping[str, str], bulk: bool) -> None:
         office, person = self._office, self._office.people[pair.id]
         office.overlaps += person.running
+        self._read_secret(person)
         person.running = True
         try:
             end = office.line.now + self._policy.budget
@@ -250,26 +253,26 @@ class Modelled(Service):
         dearest = max(bases, key=lambda cost: cost.seconds)
         return dearest + jobs["catch-up"].base if whole else dearest
 
-    def _spend(self, person: Person, cost: Cost) -> None:
+    def _spend(self, person: Person, cost: Cost, patience: float = PATIENCE) -> None:
         """Time, requests and the processor, as they were recorded."""
         office, line = self._office, self._office.line
         self._instance.think(cost.cpu)
-        self._read_secret(person)
         office.counts["graph"] += round(cost.graph)
         office.counts["table"] += round(cost.operations)
         person.graph += cost.graph
         store, requests = cost.trips * office.plan.store, int(cost.alimail + line.rng.random())
         for number in range(requests):
-            self._ask_alimail(person.pair.mail_domain)
+            self._ask_alimail(person.pair.mail_domain, patience)
             line.sleep(cost.seconds / requests + (store if number == 0 else 0.0))
         if not requests:
             line.sleep(cost.seconds + store)
 
-    def _ask_alimail(self, name: str) -> None:
+    def _ask_alimail(self, name: str, patience: float) -> None:
         line = self._office.line
-        if name not in self._buckets:
-            self._buckets[name] = Bucket(Clock(line), Lock(line), SharedLine(self._table, name))
-        bucket = self._buckets[name]
+        if (name, patience) not in self._buckets:
+            shared = SharedLine(self._table, name)
+            self._buckets[name, patience] = Bucket(Clock(line), Lock(line), shared, patience=patience)
+        bucket = self._buckets[name, patience]
         bucket.take()
         if not self._office.domains[name].request(line.now):
             bucket.hold(None)

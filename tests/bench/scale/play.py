@@ -47,8 +47,8 @@ class Lag:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Rates are a second, `gigabyte_seconds` and operations a day at this hour's pace. `interval`: mean seconds between
-    two looks at a mailbox; `imap`, `imap_mailbox`: connections at the end, and those to one mailbox; `busiest`: requests in the busiest second of any domain; `graph_mailbox`: requests of the
-    busiest mailbox in ten minutes."""
+    two looks at a mailbox; `imap`, `imap_mailbox`: connections at the end, and those to one mailbox; `busiest`:
+    requests in the busiest second of any domain; `graph_mailbox`: those of the busiest mailbox in ten minutes."""
 
     scenario: Scenario
     lags: dict[str, Lag]
