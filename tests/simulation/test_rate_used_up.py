@@ -34,6 +34,9 @@ class Office:
         box = self.stage.mailboxes["dingtalk"]
         box.deliver(letter("li.na@supplier.example", [box.address], 1, self.world.now, None)[1], None)
 
+    def requests(self) -> int:
+        return self.stage.dingtalk.counts.total() + self.stage.microsoft.counts.total()
+
     def copied(self) -> int:
         return len(list(self.stage.mailboxes["outlook"].messages()))
 
@@ -65,3 +68,14 @@ def test_a_look_that_waited_until_its_pair_is_due_again_is_given_up(office: Offi
     office.look(until=1.0)
     office.run(20.0)
     assert office.copied() == 1
+
+
+def test_a_run_waits_in_the_queue_and_asks_neither_vendor_while_the_rate_is_used_up(office: Office) -> None:
+    office.hold(60.0)
+    before = office.requests()
+    box = office.stage.mailboxes["outlook"]
+    box.deliver(letter("li.na@supplier.example", [box.address], 2, office.world.now, None)[1], None)
+    office.run(30.0)
+    assert office.requests() == before
+    office.run(120.0)
+    assert len(list(office.stage.mailboxes["dingtalk"].messages())) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.dingtalk.bucket import PATIENCE, Bucket
+from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
 from shared.dingtalk.line import PARTITION, SharedLine
 from shared.model.errors import Conflict, Throttled
 from shared.ports.state import Op
@@ -25,8 +25,8 @@ class Office:
         self.table = TimedTable(folder / "table.db")
         self.left: list[float] = []
 
-    def process(self, domain: str = "factory.example") -> Bucket:
-        return Bucket(self.clock, nullcontext(), SharedLine(self.table, domain))
+    def process(self, domain: str = "factory.example", patience: float = PATIENCE) -> Bucket:
+        return Bucket(self.clock, nullcontext(), SharedLine(self.table, domain), patience=patience)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.time += seconds
@@ -89,6 +89,27 @@ def test_what_one_process_was_refused_holds_all_of_them_off(office: Office) -> N
     assert PATIENCE < caught.value.retry_after <= 29.0  # type: ignore[operator]
     office.pass_time(29.0)
     assert office.ask(second)
+
+
+def test_looks_are_not_starved_by_runs_that_ask_for_more_than_there_is(office: Office) -> None:
+    runs, looks, looked = [office.process() for _ in range(5)], office.process(patience=LOOKERS), 0
+    for n in range(3000):
+        for run in runs:
+            office.ask(run)
+        looked += n % 10 == 0 and office.ask(looks)
+        office.pass_time(0.01)
+    assert looked == 300
+    assert busiest(office.left) <= 40
+
+
+def test_a_domain_is_crowded_when_whoever_joins_would_be_sent_away(office: Office) -> None:
+    line, process = SharedLine(office.table, "factory.example"), office.process()
+    assert not line.is_crowded()
+    while office.ask(process):
+        assert len(office.left) < 200
+    assert line.is_crowded()
+    office.pass_time(1.0)
+    assert not line.is_crowded()
 
 
 def test_domains_have_lines_of_their_own_and_their_rows_do_not_name_them(office: Office) -> None:
