@@ -26,6 +26,10 @@ from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
 from shared.wiring.settings import Settings
 
+CONNECTIONS = 50
+"""IMAP connections that a process keeps at most: more than it has runs at a time, and few enough for its memory and for
+the server when there are thousands of mailboxes."""
+
 
 def password_name(pair_id: str) -> str:
     """The secret that holds the client password of the pair's DingTalk mailbox."""
@@ -33,7 +37,9 @@ def password_name(pair_id: str) -> str:
 
 
 class Replicas:
-    """One client for each vendor, and a replica for each (pair, side) on it. Safe among threads."""
+    """One client for each vendor, and a replica for each (pair, side) on it. Safe among threads.
+
+    `_doors`: by pair; `_latest`: the pairs whose doors may be open, the one asked for last at the end."""
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self._settings, self._parts = settings, parts
@@ -42,7 +48,8 @@ class Replicas:
         self._lock = threading.Lock()
         self._domains: dict[tuple[str, float], Alimail] = {}
         self._lookers: dict[str, tuple[str, Replica]] = {}
-        self._doors: list[ImapDoor] = []
+        self._doors: dict[str, ImapDoor] = {}
+        self._latest: dict[str, None] = {}
         self._kept: dict[tuple[str, Side], tuple[tuple[str, ...], Replica]] = {}
 
     def replica(self, pair: Pair, side: Side) -> Replica:
@@ -52,7 +59,21 @@ class Replicas:
             return self._kept_while((pair.outlook,), pair, side, lambda: OutlookMail(self._graph, pair.outlook))
         password = self._parts.secrets.get(password_name(pair.id)) or ""
         alimail = self._alimail(pair.mail_domain)
+        self._make_room(pair)
         return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(alimail, pair, password))
+
+    def _make_room(self, pair: Pair) -> None:
+        """Hang up where nobody has been for the longest time; whoever comes there again connects anew."""
+        with self._lock:
+            self._latest.pop(pair.id, None)
+            self._latest[pair.id] = None
+            if len(self._latest) <= CONNECTIONS:
+                return
+            oldest = next(iter(self._latest))
+            del self._latest[oldest]
+            door = self._doors.get(oldest)
+        if door is not None:
+            door.close()
 
     def looker(self, pair: Pair) -> Replica:
         """The DingTalk side for those who only look: without a password, so that no vault is asked at each look, and
@@ -86,8 +107,8 @@ class Replicas:
     def close(self) -> None:
         """End the connections that are kept."""
         with self._lock:
-            doors, self._doors = self._doors, []
-        for door in doors:
+            doors, self._doors = self._doors, {}
+        for door in doors.values():
             door.close()
 
     def _kept_while(self, stamp: tuple[str, ...], pair: Pair, side: Side, make: Callable[[], Replica]) -> Replica:
@@ -112,7 +133,7 @@ class Replicas:
     def _dingtalk(self, alimail: Alimail, pair: Pair, password: str) -> Replica:
         door = self._door(pair.dingtalk, password) if password else None
         if door is not None:
-            self._doors.append(door)
+            self._doors[pair.id] = door
         return DingTalkMail(alimail, door, pair.dingtalk, self._parts.executor, self._turn)
 
     def _door(self, user: str, password: str) -> ImapDoor:

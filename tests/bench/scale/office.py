@@ -23,6 +23,7 @@ from shared.sync.ledger import Session
 from shared.sync.rows import HINT, after
 from shared.sync.run import Policy
 from shared.sync.service import SUBSCRIPTIONS, Service
+from shared.wiring.replicas import CONNECTIONS
 from tests.bench.scale.azure import Door, Group, Instance, Plan, Queues, Table
 from tests.bench.scale.costs import Cost, Costs
 from tests.bench.scale.time_line import EPOCH, Chance, Clock, Executor, Lock, TimeLine
@@ -64,15 +65,13 @@ class Change:
 
 @dataclass(slots=True)
 class Person:
-    """`pending`: what was changed on a side and isn't carried over; `graph`: requests for this mailbox; `doors`:
-    processes that keep an IMAP connection to this mailbox."""
+    """`pending`: what was changed on a side and isn't carried over; `graph`: requests for this mailbox."""
 
     pair: Pair
     pending: dict[Side, list[Change]] = field(default_factory=lambda: {OUTLOOK: [], DINGTALK: []})
     wrote_to_dingtalk: bool = False
     running: bool = False
     graph: float = 0.0
-    doors: set[Instance] = field(default_factory=set)
 
 
 class Office:
@@ -90,6 +89,7 @@ class Office:
         self.lags: dict[tuple[str, Side], list[float]] = defaultdict(list)
         self.looks: dict[str, list[float]] = defaultdict(list)
         self.overlaps = 0
+        self.processes: list[Modelled] = []
         self._furnish()
         self.door = Door(line, plan, lambda instance: self._service(instance).notified)
         self.groups = {
@@ -109,7 +109,8 @@ class Office:
         self.table._transact(partition, [Op("put", key, value)])
 
     def _service(self, instance: Instance) -> Modelled:
-        return Modelled(self, instance)
+        self.processes.append(Modelled(self, instance))
+        return self.processes[-1]
 
     def start_timer(self, period: float) -> Instance:
         """The instance of the timer, whose runs never overlap."""
@@ -128,9 +129,9 @@ class Office:
         return instance
 
     def connections(self) -> list[int]:
-        """For each mailbox, how many of the processes that live keep an IMAP connection to it."""
-        live = {instance for group in self.groups.values() for instance in group.live}
-        return [len(person.doors & live) for person in self.people.values()]
+        """For each mailbox that has any, how many IMAP connections to it are kept."""
+        kept = Counter(id for process in self.processes if process.lives() for id in process.doors)
+        return list(kept.values())
 
     # ---- what happens to people
     def happens(self, person: Person, what: str, side: Side) -> None:
@@ -182,6 +183,10 @@ class Modelled(Service):
         )
         self._buckets: dict[tuple[str, float], Bucket] = {}
         self._secrets: dict[str, float] = {}
+        self.doors: dict[str, None] = {}
+
+    def lives(self) -> bool:
+        return any(self._instance in group.live for group in self._office.groups.values())
 
     def _listed(self) -> tuple[Pair, ...]:
         """All pairs, for the price of reading them, but not decoded each time."""
@@ -240,7 +245,7 @@ class Modelled(Service):
             else:
                 person.wrote_to_dingtalk = True
                 if change.what == "mail":
-                    person.doors.add(self._instance)
+                    self._connect(person)
         session.commit()
         if hints:
             self._table.transact(name, [Op("delete", hint.key) for hint in hints[:100]])
@@ -277,6 +282,13 @@ class Modelled(Service):
         if not self._office.domains[name].request(line.now):
             bucket.hold(None)
             raise Throttled("refused", code="429", retry_after=None)
+
+    def _connect(self, person: Person) -> None:
+        """A process keeps its latest IMAP connections."""
+        self.doors.pop(person.pair.id, None)
+        self.doors[person.pair.id] = None
+        if len(self.doors) > CONNECTIONS:
+            del self.doors[next(iter(self.doors))]
 
     def _read_secret(self, person: Person) -> None:
         """The client password, which a process keeps for five minutes."""

@@ -144,7 +144,7 @@ def _outcome(
         round(max(p.graph for p in office.people.values()) * 600.0 / (seconds + scenario.warm), 1),
         round(counts["vault"] / seconds, 1),
         sum(office.connections()),
-        max(office.connections()),
+        max(office.connections(), default=0),
         {name: group.deepest for name, group in office.groups.items()},
         office.overlaps,
         office.queues.poisoned.total(),
