@@ -192,8 +192,9 @@ class FolderMap:
 
 
 def tree_print(folders: Iterable[Folder], identity: Identity) -> str:
-    """The same for the same tree: ids, places, names and roles."""
-    return identity.hash("tree", *sorted(f"{f.id}\0{f.parent}\0{f.role or ''}\0{f.name}" for f in folders))
+    """The same for the same tree (ids, places, names and roles) and the same folders that are to be left alone."""
+    rows = sorted(f"{f.id}\0{f.parent}\0{f.role or ''}\0{f.name}" for f in folders)
+    return identity.hash("tree", *rows, *sorted(identity.pair.exclude_folders))
 
 
 def link_of_json(value: Mapping[str, Any]) -> FolderLink:
