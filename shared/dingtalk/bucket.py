@@ -21,9 +21,9 @@ DEFAULT_HOLD = 1.0
 class Line(Protocol):
     """Where blocks of requests stand in line, of this process alone (Own) or of all (line.py)."""
 
-    def join(self, spacing: float, patience: float) -> float:
-        """In how many seconds the next block begins; the one after it begins `spacing` later. Throttled, and no place
-        taken, when that is `patience` or more away."""
+    def join(self, length: float, patience: float) -> float:
+        """In how many seconds a block of `length` seconds begins; the next one begins when it ends. Throttled, and no
+        place taken, when that is `patience` or more away."""
         ...
 
     def hold(self, seconds: float) -> None:
@@ -38,10 +38,10 @@ class Own:
         self._clock = clock
         self._free = clock.monotonic()
 
-    def join(self, spacing: float, patience: float) -> float:
+    def join(self, length: float, patience: float) -> float:
         now = self._clock.monotonic()
         wait = waiting(self._free - now, patience)
-        self._free = now + wait + spacing
+        self._free = now + wait + length
         return wait
 
     def hold(self, seconds: float) -> None:
@@ -56,9 +56,12 @@ def waiting(seconds: float, patience: float) -> float:
 
 
 class Bucket:
-    """Requests are reserved in blocks, a little more than `block / (rate - block)` seconds apart, and one that was
-    reserved leaves within that time or not at all: the blocks that any one second meets are together never more than
-    `rate`, whichever processes they belong to. `lock` guards it among threads."""
+    """Requests are reserved in blocks of at most `block`. Each block has a stretch of time to itself, as long as its
+    requests take at `rate - 2 * block` a second, and what was reserved leaves within that or not at all. So any one
+    second meets what fits into it and the two blocks at its ends: never more than `rate`, whosever they are.
+
+    A block is twice as large as the one before if that was used up, else as large as what was used of it: among many
+    processes that ask seldom, little is wasted. `lock` guards it among threads."""
 
     def __init__(
         self,
@@ -68,14 +71,14 @@ class Bucket:
         *,
         patience: float = PATIENCE,
         rate: float = 40.0,
-        block: int = 10,
+        block: int = 5,
     ) -> None:
         self._clock = clock
         self._lock = lock
         self._line = line or Own(clock)
         self._patience = patience
-        self._block = block
-        self._spacing = block / (rate - block) + 0.001
+        self._block = self._size = block
+        self._each = 1.0 / (rate - 2 * block) + 0.0001
         self._left = 0
         self._start = 0.0
 
@@ -84,15 +87,20 @@ class Bucket:
         away."""
         with self._lock:
             now = self._clock.monotonic()
-            if not self._left or now > self._start + self._spacing:
-                self._left = 0
-                wait = self._line.join(self._spacing, self._patience)
+            if not self._left or now > self._start + self._size * self._each:
+                self._reserve()
                 now = self._clock.monotonic()
-                self._start, self._left = now + wait, self._block
             self._left -= 1
             wait = self._start - now
         if wait > 0:
             self._clock.sleep(wait)
+
+    def _reserve(self) -> None:
+        used = self._size - self._left
+        size = max(1, used) if self._left else min(self._block, 2 * self._size)
+        self._left = 0
+        wait = self._line.join(size * self._each, self._patience)
+        self._start, self._size, self._left = self._clock.monotonic() + wait, size, size
 
     def hold(self, seconds: float | None) -> None:
         """The vendor asked for a pause: nothing leaves for so long."""

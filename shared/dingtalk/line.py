@@ -29,13 +29,13 @@ class SharedLine:
         held = self._table.get(PARTITION, [self._row]).get(self._row)
         return held is not None and float(held.value["free"]) - self._table.now() >= PATIENCE
 
-    def join(self, spacing: float, patience: float = PATIENCE) -> float:
+    def join(self, length: float, patience: float = PATIENCE) -> float:
         wait = 0.0
 
         def after_us(free: float, now: float) -> float:
             nonlocal wait
             wait = waiting(free - now, patience)
-            return now + wait + spacing
+            return now + wait + length
 
         self._move(after_us)
         return wait

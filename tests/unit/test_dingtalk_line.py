@@ -72,11 +72,20 @@ def test_a_domain_that_is_asked_without_pause_gets_thirty_requests_a_second(offi
     assert len(office.left) / 30.0 == pytest.approx(30.0, rel=0.1)
 
 
-def test_a_place_in_line_costs_two_operations_for_ten_requests(office: Office) -> None:
+def test_a_place_in_line_costs_one_write_for_five_requests_of_a_busy_process(office: Office) -> None:
     process = office.process()
     for _ in range(100):
         office.ask(process)
-    assert len(office.table.transactions) == len(office.left) / 10 > 5
+    assert len(office.table.transactions) == len(office.left) / 5 > 10
+
+
+def test_many_processes_that_each_ask_seldom_waste_little_of_the_rate(office: Office) -> None:
+    processes = [office.process() for _ in range(20)]
+    for n in range(3000):
+        office.ask(processes[n % 20])
+        office.pass_time(0.02)
+    assert len(office.left) / 60.0 > 25.0
+    assert busiest(office.left) <= 40
 
 
 def test_what_one_process_was_refused_holds_all_of_them_off(office: Office) -> None:

@@ -17,7 +17,7 @@ LARGE = ((10_000, 1), (10_000, 20), (10_000, 200))
 SCENARIOS = {
     **{f"{n:,} in 1, peak": Scenario(n, 1, HOURS["peak"]) for n in (120, 250, 500, 1000)},
     **{
-        f"{n:,} in {d}, {name}": Scenario(n, d, hour, minutes=2.0, warm=40.0)
+        f"{n:,} in {d}, {name}": Scenario(n, d, hour, minutes=1.5, warm=40.0)
         for name, hour in HOURS.items()
         for n, d in LARGE
     },
