@@ -183,7 +183,11 @@ class Times(Group):
     All in seconds. The last three hang together: what they stand for is how long a request may still take effect."""
 
     poll_seconds: Seconds = setting(
-        "give the seconds between two looks at DingTalk, 0.1 to 3600", 30.0, ge=0.1, le=3600
+        "give the seconds between two looks at DingTalk, 0.1 to 3600; they are more in a mail domain of more than 120"
+        " pairs (docs/scale.md)",
+        30.0,
+        ge=0.1,
+        le=3600,
     )
     twin_hold_seconds: Seconds = setting(
         "give the seconds that mail to both accounts waits for its twin, 0 to 3600", 120.0, ge=0, le=3600
