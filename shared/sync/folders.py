@@ -122,7 +122,10 @@ class FolderMap:
     def swallowed(self, side: Side, id: str, placed: float) -> bool:
         """Is what we put into this folder at `placed` in the trash by nobody's act?"""
         link = self.link_of(side, id)
-        return link is not None and link.end(side).trashed and is_adrift(link.end(side), placed)
+        if link is None:  # it may have been made again since
+            ends = (known.end(side) for known in self.links.values())
+            return bool(id) and any(end.left == id and placed > end.left_alive - LAG for end in ends)
+        return link.end(side).trashed and is_adrift(link.end(side), placed)
 
     def is_deleted(self, side: Side, key: str) -> bool:
         """Did a person delete this folder there?"""
