@@ -51,11 +51,11 @@ def table(results: Results) -> str:
 
 
 def lag(key: str) -> Any:
-    """p50 / p95 in seconds, with a mark where much is still waiting at the end."""
+    """p50 / p95 in seconds, marked where much is still waiting at the end and counts with its age so far."""
 
     def show(outcome: Mapping[str, Any]) -> str:
         one = outcome["lags"][key]
-        more = " and growing" if one["waiting"] > 0.2 * max(1, one["changes"]) else ""
+        more = " or more" if one["waiting"] > 0.2 * max(1, one["changes"]) else ""
         return f"{one['p50']:.0f} / {one['p95']:.0f}{more}" if one["changes"] else "nothing came"
 
     return show
