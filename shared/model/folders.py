@@ -17,7 +17,8 @@ class FolderEnd:
     """One side of a folder. `name` (HMAC) and `parent` (a folder's key): as this side showed them when both sides last
     agreed. `out`: since when walks do not show it live; `dead`: a second walk said the same, so that it counts;
     `trashed`: it stands under the trash, not nowhere. `alive`: when the
-    last walk began that showed it live before that. `placed`: when our last create or move of it left."""
+    last walk began that showed it live before that. `placed`: when our last create or move of it left. `left`: the
+    folder that was here before it was thrown away and made again; `left_alive`: its `alive`."""
 
     id: str = ""
     name: str = ""
@@ -27,6 +28,8 @@ class FolderEnd:
     trashed: bool = False
     alive: float = 0.0
     placed: float = 0.0
+    left: str = ""
+    left_alive: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

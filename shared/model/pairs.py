@@ -32,6 +32,11 @@ class Pair:
     exclude_folders: tuple[str, ...] = ()
     schema: int = 1
 
+    @property
+    def mail_domain(self) -> str:
+        """Of the DingTalk side: its requests are limited for the domain as a whole."""
+        return self.dingtalk.rpartition("@")[2].lower()
+
     def address(self, side: Side) -> str:
         return self.outlook if side == "outlook" else self.dingtalk
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from shared.ops.cost_data import Measured, Prices, Taken, between
-from shared.sync.service import CATCH_UP, SHARD
+from shared.sync.schedule import SHARD
+from shared.sync.service import CATCH_UP
 
 DAY = 86400.0
 GIGA = 1e9

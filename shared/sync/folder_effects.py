@@ -68,9 +68,9 @@ class FolderEffects:
         if folder is None:
             self._not_found(replace(link, effect=effect))
             return
-        end = FolderEnd(folder.id, effect.name, effect.parent, placed=link.end(effect.side).placed)
-        if link.role:
-            end = FolderEnd(folder.id, parent=TOP, placed=end.placed)
+        end = replace(_made_again(link.end(effect.side)), id=folder.id, placed=link.end(effect.side).placed)
+        name, parent = ("", TOP) if link.role else (effect.name, effect.parent)
+        end = replace(end, name=name, parent=parent)
         self._done(self._agreed(link.with_end(effect.side, end), effect, name=True, parent=True))
 
     def _find(self, effect: FolderEffect) -> Folder | None:
@@ -93,7 +93,7 @@ class FolderEffects:
             self._put(replace(link, effect=replace(effect, missed=now), due=later))
         elif now >= effect.missed + self._run.policy.reread:
             self._note(link, "not found", effect.side, kind=effect.what)
-            self._put(replace(link, effect=None, due=now).with_end(effect.side, FolderEnd()))
+            self._put(replace(link, effect=None, due=now).with_end(effect.side, _made_again(link.end(effect.side))))
 
     def _agreed(
         self, link: FolderLink, effect: FolderEffect, *, name: bool = False, parent: bool = False
@@ -198,7 +198,8 @@ class FolderEffects:
 
     def _forget(self, link: FolderLink, step: ForgetFolder) -> None:
         self._note(link, "made again", step.side)
-        self._put(replace(link, empty=None, due=self._run.now(), waits="").with_end(step.side, FolderEnd()))
+        end = _made_again(link.end(step.side))
+        self._put(replace(link, empty=None, due=self._run.now(), waits="").with_end(step.side, end))
 
     def _close(self, link: FolderLink, step: CloseFolder) -> None:
         self._note(link, "closed")
@@ -353,3 +354,10 @@ STEPS: dict[type, Callable[..., None]] = {
     MoveFolder: FolderEffects._move,
     DropFolder: FolderEffects._drop,
 }
+
+
+def _made_again(end: FolderEnd) -> FolderEnd:
+    """The end of a folder that has yet to be made: it knows no more than which folder was there before."""
+    if end.out is not None and end.trashed:
+        return FolderEnd(left=end.id, left_alive=end.alive)
+    return FolderEnd(left=end.left, left_alive=end.left_alive)

@@ -122,7 +122,10 @@ class FolderMap:
     def swallowed(self, side: Side, id: str, placed: float) -> bool:
         """Is what we put into this folder at `placed` in the trash by nobody's act?"""
         link = self.link_of(side, id)
-        return link is not None and link.end(side).trashed and is_adrift(link.end(side), placed)
+        if link is None:  # it may have been made again since
+            ends = (known.end(side) for known in self.links.values())
+            return bool(id) and any(end.left == id and placed > end.left_alive - LAG for end in ends)
+        return link.end(side).trashed and is_adrift(link.end(side), placed)
 
     def is_deleted(self, side: Side, key: str) -> bool:
         """Did a person delete this folder there?"""
@@ -192,8 +195,9 @@ class FolderMap:
 
 
 def tree_print(folders: Iterable[Folder], identity: Identity) -> str:
-    """The same for the same tree: ids, places, names and roles."""
-    return identity.hash("tree", *sorted(f"{f.id}\0{f.parent}\0{f.role or ''}\0{f.name}" for f in folders))
+    """The same for the same tree (ids, places, names and roles) and the same folders that are to be left alone."""
+    rows = sorted(f"{f.id}\0{f.parent}\0{f.role or ''}\0{f.name}" for f in folders)
+    return identity.hash("tree", *rows, *sorted(identity.pair.exclude_folders))
 
 
 def link_of_json(value: Mapping[str, Any]) -> FolderLink:

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from shared.model.errors import Conflict, LeaseLost, NewerState, NotFound, TandemError
+from shared.model.errors import Conflict, LeaseLost, NewerState, NotFound, TandemError, Throttled
 from shared.model.metrics import LEASE_CONTENTION, POISON, POLLED, SUBSCRIPTION_FAILED
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
@@ -29,12 +29,14 @@ from shared.sync.reconcile import Reconcile
 from shared.sync.rhythm import Rhythm
 from shared.sync.rows import TREE, after, cursor_row, walked_row
 from shared.sync.run import Policy, open_run
+from shared.sync.schedule import SHARD, WAVE, in_turn, looks, shards
 from shared.sync.schema import SCHEMA, Schema
 from shared.sync.watch import differing
 
+T = TypeVar("T")
+R = TypeVar("R")
 log = logging.getLogger("tandem.sync")
 
-SHARD = 20
 SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP, GAUGES = 300.0, 3600.0
 PEOPLE, EVERYBODY = 3600.0, 86400.0
@@ -46,6 +48,12 @@ LATER, TOLD = 60.0, 300.0
 log that say so."""
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
+SCANS = 20.0
+"""Pairs a second that ticks look at for something overdue; of very many pairs the catch-up finds it sooner."""
+STARTS = 50.0
+"""Catch-ups a second, where many are due at once, as after a pause."""
+SUBSCRIBE = 1000
+"""Subscriptions that one tick asks for at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +65,12 @@ class AppStatus:
 
 
 class Service:
-    """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
-    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good.
-    `pairs`: read at the beginning of each trigger; NewerState where a newer version has taken over, which ends it with
-    nothing written. `migrated`: keep with the pair which version its rows are in. `gauges`: tells what changes slowly;
-    called once in an hour."""
+    """The product as its triggers see it. `looker`: the DingTalk side for looks that come every so many seconds;
+    `is_crowded`: whether the pair's mail domain can bear no run now. `notification_url`: where the vendor with push
+    reaches us, None without. `events`: what is done about callbacks, None without them. `poisoned`: how many messages
+    of a queue failed for good. `pairs`, `pair`: all, and the one with this id, read at the beginning of each trigger;
+    NewerState where a newer version has taken over, which ends it with nothing written. `migrated`: keep with the pair
+    which version its rows are in. `gauges`: tells what changes slowly; called once in an hour."""
 
     def __init__(
         self,
@@ -72,8 +81,11 @@ class Service:
         random: Random,
         executor: Executor,
         replicas: Callable[[Pair, Side], Replica],
+        looker: Callable[[Pair, float], Replica],
+        is_crowded: Callable[[Pair], bool],
         subscriptions: Callable[[Pair], Subscriptions],
         pairs: Callable[[], Sequence[Pair]],
+        pair: Callable[[str], Pair | None],
         migrated: Callable[[Pair, int], None],
         key: bytes,
         policy: Policy,
@@ -87,7 +99,8 @@ class Service:
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
-        self._replicas, self._subscriptions, self._pairs = replicas, subscriptions, pairs
+        self._looker, self._is_crowded = looker, is_crowded
+        self._replicas, self._subscriptions, self._pairs, self._pair = replicas, subscriptions, pairs, pair
         self._key, self._policy, self._url, self._rhythm = key, policy, notification_url, rhythm
         self._events, self._poisoned = events, poisoned
         self._schema, self._migrated, self._told = schema, migrated, -TOLD
@@ -130,57 +143,85 @@ class Service:
         except NewerState as exc:
             return self._tell_newer(exc)
         now = self._table.now()
-        here, look = here and len(pairs) <= SHARD, self._turn("poll", now, self._rhythm.every(now))
-        if look and not pairs:
+        here = here and len(pairs) <= SHARD
+        _, due = self._claim("poll", now, lambda since: looks(pairs, self._rhythm.every(now), since, now))
+        if not pairs:
             self._telemetry.count(POLLED, 0)
-        for start in range(0, len(pairs), SHARD) if look and not here else ():
-            self._queue.send("poll", {"poll": [pair.id for pair in pairs[start : start + SHARD]]})
-        if self._url and (late := self._unsubscribed(pairs, now)):
-            for start in range(0, len(late), SHARD):
-                self._queue.send("poll", {"subscribe": late[start : start + SHARD]})
+        if not here:
+            self._each(due, lambda one: self._queue.send("poll", one.message(), one.delay))
+        if self._url:
+            for late in shards(self._unsubscribed(pairs, now)[:SUBSCRIBE]):
+                self._queue.send("poll", {"subscribe": late})
         if self._events is not None:
             self._events.tick()
             if self._turn("people", now, PEOPLE):
                 self._events.sweep(everybody=self._turn("everybody", now, EVERYBODY))
-        if self._turn("catch-up", now, CATCH_UP):
+        since, caught = self._claim("catch-up", now, lambda since: in_turn(pairs, CATCH_UP, since, now))
+        if in_turn(("poison",), CATCH_UP, since, now):
             self._tell_poisoned()
-            for pair in pairs:
-                leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
-                enqueue(self._queue, pair.id, "catch-up", at=now)
             if self._turn("gauges", now, GAUGES):
                 self._gauges()
-        else:
-            for pair in pairs:
-                if Leases(self._table, partition(pair.id), self._policy.lease).is_forsaken(self._policy.busy):
-                    enqueue(self._queue, pair.id, "due")
-        if look and here:
-            self.poll({"poll": [pair.id for pair in pairs]})
+        self._each(list(enumerate(caught)), lambda one: self._catch_up(one[1], now, one[0] / STARTS))
+        awake = {pair.id for pair in caught}
+        others = [pair for pair in in_turn(pairs, len(pairs) / SCANS, since, now) if pair.id not in awake]
+        self._each(others, self._wake_forsaken)
+        for one in due if here else ():
+            self.poll(one.message())
+
+    def _catch_up(self, pair: Pair, now: float, delay: float) -> None:
+        leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
+        enqueue(self._queue, pair.id, "catch-up", delay, at=now)
+
+    def _wake_forsaken(self, pair: Pair) -> None:
+        if self._leases(pair.id).is_forsaken(self._policy.busy):
+            enqueue(self._queue, pair.id, "due")
+
+    def _each(self, items: Sequence[T], act: Callable[[T], R]) -> list[R]:
+        """Several at a time, since almost all of it is waiting, and waiting is billed; the first that failed is raised
+        when all have been tried."""
+        outcomes = self._executor.map([partial(act, item) for item in items])
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
 
     def poll(self, message: Mapping[str, Any]) -> None:
-        """Look at the pairs of one shard, and enqueue those that differ. Commits nothing but hints."""
+        """Look at the pairs of one shard, and enqueue those that differ. Commits nothing but hints.
+
+        Where a mail domain's rate is used up, the rest of its pairs wait; what waited until it was due again is left
+        to the message that comes then."""
+        now, until, crowded = self._table.now(), message.get("until"), dict[str, float]()
+        every = message.get("every") or self._rhythm.every(now)
+        wanted = () if until is not None and now > until else message.get("poll", ())
         try:
-            pairs = {pair.id: pair for pair in self._pairs() if not pair.paused}
+            waiting = self._each(wanted, partial(self._one, "poll", partial(self._look, every), crowded))
+            self._each(message.get("subscribe", ()), partial(self._one, "subscribe", self._subscribe, {}))
         except NewerState as exc:
             return self._tell_newer(exc)  # the next look is due soon anyway
-        for name, act in (("poll", self._look), ("subscribe", self._subscribe)):
-            self._each([pairs[id] for id in message.get(name, ()) if id in pairs], name, act)
+        if put_off := [id for id in waiting if id]:
+            self._queue.send("poll", {**message, "poll": put_off, "subscribe": []}, max(WAVE, *crowded.values()))
 
-    def _each(self, pairs: Sequence[Pair], name: str, act: Callable[[Pair], None]) -> None:
-        """Several at a time, since almost all of it is waiting, and waiting is billed. One that fails keeps none of
-        the others from its turn."""
-        outcomes = self._executor.map([partial(self._watched, name, act, pair) for pair in pairs])
-        for pair, outcome in zip(pairs, outcomes, strict=True):
-            if isinstance(outcome, TandemError):
-                log.warning("%s of pair %s failed: %s (%s)", name, pair.id, type(outcome).__name__, outcome.code)
-                if name == "subscribe":
-                    self._telemetry.count(SUBSCRIPTION_FAILED, pair=pair.id)
-        for outcome in outcomes:
-            if isinstance(outcome, Exception) and not isinstance(outcome, TandemError):
-                raise outcome
-
-    def _watched(self, name: str, act: Callable[[Pair], None], pair: Pair) -> None:
-        with self._telemetry.span(name, pair=pair.id):
-            act(pair)
+    def _one(self, name: str, act: Callable[[Pair], None], crowded: dict[str, float], id: str) -> str:
+        """-> the id, when it is to be done later. `crowded`: mail domains that can bear no more, and for how long. One
+        that fails keeps none of the others from its turn."""
+        pair = self._pair(id)
+        if pair is None or pair.paused:
+            return ""
+        if pair.mail_domain in crowded:
+            return id
+        try:
+            with self._telemetry.span(name, pair=id):
+                act(pair)
+        except NewerState:
+            raise
+        except TandemError as exc:
+            log.warning("%s of pair %s failed: %s (%s)", name, id, type(exc).__name__, exc.code)
+            if name == "subscribe":
+                self._telemetry.count(SUBSCRIPTION_FAILED, pair=id)
+            elif isinstance(exc, Throttled):
+                crowded[pair.mail_domain] = exc.retry_after or self._policy.retry
+                return id
+        return ""
 
     def work(self, message: Mapping[str, Any], bulk: bool = False) -> None:
         """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told. `bulk`: for
@@ -197,8 +238,11 @@ class Service:
                 self._telemetry.keep()
                 self._events.work(message)
             return
-        pair = next((p for p in self._pairs() if p.id == message.get("pair") and not p.paused), None)
-        if pair is None:
+        pair = self._pair(str(message.get("pair")))
+        if pair is None or pair.paused:
+            return
+        if self._is_crowded(pair):
+            self._queue.send("bulk" if bulk else "work", message, self._policy.retry * (1.0 + self._random.uniform()))
             return
         leases = self._leases(pair.id)
         holder = self._random.token()
@@ -208,7 +252,7 @@ class Service:
             lease = leases.take(holder) if leases.set_dirty() else None
             if lease is None and (delay := leases.guard()) is not None:
                 enqueue(self._queue, pair.id, "dirty", delay)
-        if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
+        if lease is not None and lease.epoch == 1 and ((now := self._pair(pair.id)) is None or now.paused):
             return leases.forget(lease)  # the pair was removed, with all its rows, since the message was looked at
         if lease is not None and (upgraded := self._upgraded(pair, leases, lease)) is not None:
             cause = message.get("cause")
@@ -247,7 +291,8 @@ class Service:
             delay = self._policy.retry
         except TandemError as exc:
             log.warning("pair %s: %s (%s); the run ends", pair.id, type(exc).__name__, exc.code)
-            delay, error = exc.retry_after or self._policy.retry, f"{type(exc).__name__} {exc.code}".rstrip()
+            delay = (exc.code != "rate" and exc.retry_after) or self._policy.retry
+            error = f"{type(exc).__name__} {exc.code}".rstrip()
             span.fail(error)
         if delay:
             self._wake(pair, session, self._table.now() + delay, "again")
@@ -282,7 +327,7 @@ class Service:
         enqueue(self._queue, pair.id, cause, when - now)
 
     # ---- looking
-    def _look(self, pair: Pair) -> None:
+    def _look(self, every: float, pair: Pair) -> None:
         """Page 1 of what may have changed at DingTalk, compared with the bases of the links."""
         name = partition(pair.id)
         if pair.schema != self._schema.version:
@@ -294,7 +339,7 @@ class Service:
             return
         rows, known = self._table.scan(name, CURSORS, after(CURSORS)), set(folders.ids(DINGTALK))
         old = {id: e.value["cursor"] for e in rows if (id := e.key[len(CURSORS) :]) in known}
-        replica, began = self._replicas(pair, DINGTALK), self._table.now()
+        replica, began = self._looker(pair, every), self._table.now()
         labels = crossing(self._policy.categories, Identity(self._key, pair), [replica])
         changes = replica.observe((), old, None).changes
         ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)
@@ -364,12 +409,25 @@ class Service:
         """The pair a notification is for, if it carries what only the vendor was told."""
         name = f"id:{_text(item.get('subscriptionId'))}"
         held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
-        pair = next((p for p in self._pairs() if held and p.id == held.value["pair"]), None)
+        pair = self._pair(held.value["pair"]) if held else None
         expected = Identity(self._key, pair).client_state() if pair else "-" * 32
         genuine = hmac.compare_digest(expected.encode(), _text(item.get("clientState")).encode())
         return pair if genuine else None
 
     # ---- small things
+    def _claim(self, name: str, now: float, choose: Callable[[float | None], list[T]]) -> tuple[float | None, list[T]]:
+        """When this was last claimed, and what is due since then by `choose`: only one of several timers that ask at
+        once is told."""
+        held = self._table.get(SCHEDULE, [name]).get(name)
+        since = float(held.value["at"]) if held else None
+        due = choose(since)
+        try:
+            if due:
+                self._table.transact(SCHEDULE, [Op("put", name, {"at": now}, held.etag if held else "")])
+        except Conflict:
+            return since, []
+        return since, due
+
     def _turn(self, name: str, now: float, seconds: float) -> bool:
         """Whether it is time again; only one of several timers that ask at once is told so."""
         held = self._table.get(SCHEDULE, [name]).get(name)

@@ -246,7 +246,11 @@ class Times(Group):
     All in seconds. The last three hang together: what they stand for is how long a request may still take effect."""
 
     poll_seconds: Seconds = setting(
-        "give the seconds between two looks at DingTalk, 0.1 to 3600", 30.0, ge=0.1, le=3600
+        "give the seconds between two looks at DingTalk, 0.1 to 3600; they are more in a mail domain of more than 120"
+        " pairs (docs/scale.md)",
+        30.0,
+        ge=0.1,
+        le=3600,
     )
     night_poll_seconds: Seconds = setting(
         "give the seconds between two looks at DingTalk at night, 0.1 to 3600; the same as TANDEM_POLL_SECONDS for no"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import closing
 
 from shared.dingtalk.alimail import Alimail
-from shared.dingtalk.bucket import Bucket
+from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
 from shared.dingtalk.imap import ImapDoor
+from shared.dingtalk.line import SharedLine
 from shared.dingtalk.owner import owner as dingtalk_owner
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
@@ -28,6 +29,10 @@ from shared.wiring.settings import Settings
 
 PASSWORD = "imap-"
 
+CONNECTIONS = 50
+"""IMAP connections that a process keeps at most: more than it has runs at a time, and few enough for its memory and for
+the server when there are thousands of mailboxes."""
+
 
 def password_name(pair_id: str) -> str:
     """The secret that holds the client password of the pair's DingTalk mailbox."""
@@ -35,14 +40,20 @@ def password_name(pair_id: str) -> str:
 
 
 class Replicas:
-    """One client for each vendor, and a replica for each (pair, side) on it. Safe among threads."""
+    """One client for each vendor, and a replica for each (pair, side) on it. Safe among threads.
+
+    `_doors`: by pair; `_latest`: the pairs whose doors may be open, the one asked for last at the end."""
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self._settings, self._parts = settings, parts
         self._graph = _graph(settings, parts)
-        self._alimail = _alimail(settings, parts)
+        self._tokens = _alimail_tokens(settings, parts)
         self._lock = threading.Lock()
-        self._doors: list[ImapDoor] = []
+        self._domains: dict[tuple[str, float], Alimail] = {}
+        self._lookers: dict[str, tuple[str, Replica]] = {}
+        self._every: dict[str, float] = {}
+        self._doors: dict[str, ImapDoor] = {}
+        self._latest: dict[str, None] = {}
         self._kept: dict[tuple[str, Side], tuple[tuple[str, ...], Replica]] = {}
 
     def replica(self, pair: Pair, side: Side) -> Replica:
@@ -51,7 +62,42 @@ class Replicas:
         if side == OUTLOOK:
             return self._kept_while((pair.outlook,), pair, side, lambda: OutlookMail(self._graph, pair.outlook))
         password = self._parts.secrets.get(password_name(pair.id)) or ""
-        return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(pair, password))
+        alimail = self._alimail(pair.mail_domain)
+        self._make_room(pair)
+        return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(alimail, pair, password))
+
+    def _make_room(self, pair: Pair) -> None:
+        """Hang up where nobody has been for the longest time; whoever comes there again connects anew."""
+        with self._lock:
+            self._latest.pop(pair.id, None)
+            self._latest[pair.id] = None
+            if len(self._latest) <= CONNECTIONS:
+                return
+            oldest = next(iter(self._latest))
+            del self._latest[oldest]
+            door = self._doors.get(oldest)
+        if door is not None:
+            door.close()
+
+    def looker(self, pair: Pair, every: float) -> Replica:
+        """The DingTalk side for those who only look, as often as that (seconds): without a password, so that no vault
+        is asked at each look, and with a place of its own in the domain's line."""
+        alimail = self._alimail(pair.mail_domain, LOOKERS)
+        with self._lock:
+            self._every[pair.id] = every
+            held = self._lookers.get(pair.id)
+            if held is None or held[0] != pair.dingtalk:
+                made = DingTalkMail(alimail, None, pair.dingtalk, self._parts.executor, lambda: self._look(pair.id))
+                held = self._lookers[pair.id] = pair.dingtalk, made
+            return held[1]
+
+    def _look(self, pair_id: str) -> int:
+        """The number of this look, one more at the next."""
+        return round(self._parts.table.now() / self._every[pair_id])
+
+    def is_crowded(self, pair: Pair) -> bool:
+        """Whether the rate of the pair's mail domain is used up for now."""
+        return SharedLine(self._parts.table, pair.mail_domain).is_crowded()
 
     def subscriptions(self, pair: Pair) -> Subscriptions:
         return GraphSubscriptions(self._graph, pair.outlook)
@@ -60,7 +106,7 @@ class Replicas:
         """Whose mailbox it is. NotPermitted when it can't be opened."""
         if side == OUTLOOK:
             return outlook_owner(self._graph, address)
-        return dingtalk_owner(self._alimail, address)
+        return dingtalk_owner(self._alimail(address.rpartition("@")[2].lower()), address)
 
     def try_password(self, address: str, password: str) -> None:
         """Sign in to the DingTalk mailbox once. NoClientPassword when it is refused."""
@@ -70,8 +116,8 @@ class Replicas:
     def close(self) -> None:
         """End the connections that are kept."""
         with self._lock:
-            doors, self._doors = self._doors, []
-        for door in doors:
+            doors, self._doors = self._doors, {}
+        for door in doors.values():
             door.close()
 
     def _kept_while(self, stamp: tuple[str, ...], pair: Pair, side: Side, make: Callable[[], Replica]) -> Replica:
@@ -81,11 +127,23 @@ class Replicas:
                 held = self._kept[pair.id, side] = stamp, make()
             return held[1]
 
-    def _dingtalk(self, pair: Pair, password: str) -> Replica:
+    def _alimail(self, domain: str, patience: float = PATIENCE) -> Alimail:
+        """The client of a mail domain: its rate is the domain's, shared with all processes."""
+        settings, parts = self._settings, self._parts
+        with self._lock:
+            if (domain, patience) not in self._domains:
+                line = SharedLine(parts.table, domain)
+                bucket = Bucket(parts.clock, threading.Lock(), line, patience=patience)
+                self._domains[domain, patience] = Alimail(
+                    parts.transport, self._tokens, bucket, settings.alimail_url, settings.request_timeout
+                )
+            return self._domains[domain, patience]
+
+    def _dingtalk(self, alimail: Alimail, pair: Pair, password: str) -> Replica:
         door = self._door(pair.dingtalk, password) if password else None
         if door is not None:
-            self._doors.append(door)
-        return DingTalkMail(self._alimail, door, pair.dingtalk, self._parts.executor, self._turn)
+            self._doors[pair.id] = door
+        return DingTalkMail(alimail, door, pair.dingtalk, self._parts.executor, self._turn)
 
     def _door(self, user: str, password: str) -> ImapDoor:
         settings, parts = self._settings, self._parts
@@ -120,8 +178,8 @@ def _graph(settings: Settings, parts: Parts) -> Graph:
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)
 
 
-def _alimail(settings: Settings, parts: Parts) -> Alimail:
-    tokens = ClientCredentials(
+def _alimail_tokens(settings: Settings, parts: Parts) -> ClientCredentials:
+    return ClientCredentials(
         parts.transport,
         parts.clock,
         settings.alimail_url,
@@ -129,5 +187,3 @@ def _alimail(settings: Settings, parts: Parts) -> Alimail:
         app_secret("alimail_client_secret", settings, parts),
         threading.Lock(),
     )
-    bucket = Bucket(parts.clock, threading.Lock())
-    return Alimail(parts.transport, tokens, bucket, settings.alimail_url, settings.request_timeout)

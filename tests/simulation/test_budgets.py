@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.simulation.office import Worker
+from shared.dingtalk.poll import ROUND
 from shared.sync.service import Service
 from tests.support.quiet_scene import DINGTALK, OUTLOOK, Scene
 
@@ -16,7 +17,7 @@ FREE = ("token", "IMAP LOGIN", "IMAP CAPABILITY", "IMAP LIST", "IMAP STATUS", "I
 
 
 QUIET_POLL = 3 + 2
-"""Requests of a quiet poll at twenty folders: the folder list, two pages, and a tenth of the folders."""
+"""Requests of a quiet poll at twenty folders, in the mean: the folder list, two pages, and a tenth of the folders."""
 
 
 class Office(Scene):
@@ -29,22 +30,28 @@ class Office(Scene):
             for number in range(20 - 6 - 2):
                 box.make_folder(f"Project {number}")
         self.run(900.0)
+        polls: list[tuple[int, int]] = []
+        self._count_polls(polls)
+        self.run(300.0)
+        self.quiet = dict(polls)
+        assert sum(self.quiet.values()) <= ROUND * QUIET_POLL
 
     def cost(self, seconds: float) -> int:
-        """Requests made while so much time passes, polls only as far as they cost more than quiet ones."""
-        polls: list[int] = []
+        """Requests made while so much time passes, polls only as far as they cost more than quiet ones of that turn."""
+        polls: list[tuple[int, int]] = []
         self._count_polls(polls)
         before = self._requests()
         self.run(seconds)
-        return self._requests() - before - sum(min(QUIET_POLL, poll) for poll in polls)
+        return self._requests() - before - sum(min(self.quiet[turn], poll) for turn, poll in polls)
 
-    def _count_polls(self, polls: list[int]) -> None:
+    def _count_polls(self, polls: list[tuple[int, int]]) -> None:
+        """What each poll costs from now on, by its turn."""
         for worker in self.stage.workers:
 
             def poll(message: Mapping[str, Any], worker: Worker = worker) -> None:
-                before = self._requests()
+                before, turn = self._requests(), int(self.world.now // 30.0) % ROUND
                 Service.poll(worker.service, message)
-                polls.append(self._requests() - before)
+                polls.append((turn, self._requests() - before))
 
             worker.service.poll = poll  # type: ignore[method-assign]
 

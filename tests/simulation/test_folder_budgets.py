@@ -48,7 +48,7 @@ PAGES = "GET /v2/users/{u}/mailFolders/{id}/messages"
 
 def _cost_of_runs(office: Office) -> int:
     """Requests until after the next catch-up, without those of polls: each reads the folder list once, and pages."""
-    polls: list[int] = []
+    polls: list[tuple[int, int]] = []
     office._count_polls(polls)
     before = _but_pages(office)
     office.run(350.0)

@@ -305,6 +305,18 @@ def test_an_excluded_folder_is_left_alone_with_its_twin_and_everything_below(sid
 
 
 @BOTH_WAYS
+def test_an_exclusion_holds_from_the_next_look_on_also_where_no_folder_changes(side: Side) -> None:
+    scene = Folders()
+    scene.run(OFTEN)
+    scene.change_pair(exclude_folders=(f"{side}/{scene.at(side, 'Shipments')}",))
+    scene.run(45.0)
+    with scene.no_writes():
+        for where in SIDES:
+            scene.arrive_in(where, f"to-{where}", "Shipments")
+        scene.run(120.0)
+
+
+@BOTH_WAYS
 def test_a_folder_below_a_system_folder_crosses(side: Side) -> None:
     scene = Folders()
     scene.box(side).make_folder("Team", scene.box(side).role("inbox"))

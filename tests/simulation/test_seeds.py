@@ -14,7 +14,7 @@ from sandbox.simulation.story import Story
 
 SEEDS = range(1, 51)
 KEPT = (
-    *(52, 56, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204, 239, 241),
+    *(52, 57, 83, 90, 96, 116, 122, 130, 145, 164, 200, 204, 239, 241),
     *(302, 345, 369, 468, 477, 517, 572, 597),
 )
 """Seeds that once failed: edits during a long create, a process frozen between read and plan, a message renumbered

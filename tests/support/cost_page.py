@@ -9,7 +9,7 @@ from typing import Any
 from shared.cli.cost import EACH
 from shared.ops.cost import Bill, Model
 from shared.ops.cost_data import Measured, Prices
-from shared.sync.service import SHARD
+from shared.sync.schedule import SHARD
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cost.md"
 SIZES = (1, 10, 100, 1_000, 10_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +205,15 @@ def test_a_folder_that_a_message_wants_is_needed_where_it_was_deleted(desk: Desk
     desk.folders.need(side, "folder:1", desk.session)
     assert desk.folders.links["folder:1"].needed
     assert not desk.folders.need(side, "folder:unknown", desk.session)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["still missed", "made again"])
+def test_what_we_put_into_a_deleted_folder_is_known_as_ours_also_after_it_was_made_again(again: bool) -> None:
+    thrown = FolderEnd("old", "name", "", out=2000.0, dead=True, trashed=True, alive=1000.0)
+    made = FolderEnd("new", "name", "", left="old", left_alive=1000.0)
+    link = FolderLink("folder:1", 1, outlook=made if again else thrown, dingtalk=FolderEnd("d"))
+    folders = FolderMap.load({LINKS + link.key: asdict(link)})
+    assert folders.swallowed(OUTLOOK, "old", 1500.0)
+    assert not folders.swallowed(OUTLOOK, "old", 900.0)
+    assert not folders.swallowed(OUTLOOK, "new", 1500.0)
+    assert not folders.swallowed(DINGTALK, "old", 1500.0)
