@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Protocol
 
 from shared.model.errors import Conflict
 from shared.ports.state import Op, Table
@@ -11,6 +12,12 @@ PARTITION = "quota"
 CHINA = timezone(timedelta(hours=8))
 """DingTalk counts by calendar month; where its month begins is taken to be there."""
 TRIES = 20
+
+
+class Counts(Protocol):
+    def count(self, *, metered: bool) -> None:
+        """One more call is about to be made."""
+        ...
 
 
 class Quota:
