@@ -251,7 +251,7 @@ class Checks:
 
     def _told(self, step: str, why: str) -> Verdict:
         if self._progress.said(step) is None:
-            return Verdict("missing", why)
+            return Verdict("unseen", why)
         return Verdict("told", f"{why}; you said that it is done")
 
     def _az(self, *words: str) -> Any:

@@ -13,9 +13,9 @@ from shared.ports.world import Random
 if TYPE_CHECKING:
     from shared.ops.setup.checks import Checks
 
-Kind = Literal["done", "told", "missing", "wrong", "left out"]
+Kind = Literal["done", "told", "left out", "missing", "wrong", "unseen"]
 FINE: tuple[Kind, ...] = ("done", "told", "left out")
-"""`told`: can't be looked at from here, and the administrator said that it is done."""
+"""`unseen`: can't be looked at from here; `told`: the same, and the administrator said that it is done."""
 
 Tool = Literal["az", "azd", "pwsh"]
 WHERE: dict[Tool, str] = {

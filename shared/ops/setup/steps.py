@@ -113,8 +113,8 @@ SIGN_IN = Step(
         Command(
             "az",
             _words(
-                "ad app credential reset --id <client> --append --display-name tandem --years 1 --query password --output"
-                " tsv"
+                "ad app credential reset --id <client> --append --display-name tandem --years 1"
+                " --query password --output tsv"
             ),
             "It is good for a year. Its output goes into the vault.",
             secret=keys.GRAPH,
@@ -228,8 +228,8 @@ CALLBACK = Step(
         Screen(
             "the app → development → event subscription (事件订阅) → HTTP push",
             (
-                "Type what `tandem setup --show callback` prints: the address <url>/api/dingtalk/callback, the token, the"
-                " aes_key. Save.",
+                "Type what `tandem setup --show callback` prints: the address <url>/api/dingtalk/callback, the token,"
+                " the aes_key. Save.",
                 "Subscribe to user joins (user_add_org), user changes (user_modify_org), user leaves (user_leave_org).",
             ),
             when=LEAVERS,

@@ -1,0 +1,189 @@
+"""`tandem setup`: walks an administrator through what the template can't do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from shared.cli.common import FAILED, complaints, console
+
+if TYPE_CHECKING:
+    from shared.ops.setup.checks import Checks
+    from shared.ops.setup.model import Step
+    from shared.ops.setup.wizard import Wizard
+
+PROGRESS = "tandem-setup.json"
+CALLBACK = "callback"
+
+
+class Terminal:
+    """A `shared.ops.setup.wizard.Person` in front of a terminal."""
+
+    def say(self, text: str) -> None:
+        console.print(escape(text), soft_wrap=True)
+
+    def show(self, text: str) -> None:
+        typer.echo(text)
+
+    def agrees(self, question: str, *, default: bool = False) -> bool:
+        return bool(typer.confirm(question, default=default))
+
+    def tells(self, question: str, default: str = "") -> str:
+        return str(typer.prompt(question, default=default, show_default=bool(default)))
+
+    def whispers(self, question: str) -> str:
+        return str(typer.prompt(question, default="", hide_input=True, show_default=False))
+
+
+def setup(
+    step: Annotated[str, typer.Argument(metavar="[STEP]", help="One step alone, by its name.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Only look what is done; 1 if something isn't.")] = False,
+    print_all: Annotated[bool, typer.Option("--print", help="Only print all that is to be done.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Only count steps, decisions and waiting.")] = False,
+    show: Annotated[str, typer.Option("--show", metavar=CALLBACK, help="What DingTalk's console has to be told.")] = "",
+    secret: Annotated[str, typer.Option("--secret", metavar="NAME", help="Put one secret into the vault.")] = "",
+    stdin: Annotated[bool, typer.Option("--stdin", help="With --secret: read it from standard input.")] = False,
+    env_file: Annotated[
+        str, typer.Option("--env-file", metavar="FILE", help="What `azd env get-values` prints; - for standard input.")
+    ] = "",
+    progress: Annotated[
+        Path | None, typer.Option("--progress", metavar="FILE", help="Where it notes down what it knows; no secrets.")
+    ] = None,
+) -> None:
+    """Walk through what `azd provision` can't do: rights, apps at the vendors, secrets, settings. May be stopped and
+    run again at any time; nothing is run on your behalf without a yes."""
+    from shared.model.errors import TandemError
+    from shared.ops.setup.steps import STEPS
+
+    logging.getLogger("tandem").addHandler(logging.NullHandler())  # what it logs is said here in words
+    quiet = check or print_all or count
+    if env_file == "-" and not quiet:
+        raise typer.BadParameter(
+            "reads what is typed: use it with --check, --print or --count", param_hint="--env-file"
+        )
+    if show not in ("", CALLBACK):
+        raise typer.BadParameter(f"knows only {CALLBACK}", param_hint="--show")
+    steps = STEPS if not step else (_named(step),)
+    try:
+        with _opened(env_file, progress, quiet=print_all or count) as (checks, wizard):
+            if count:
+                _count(steps, checks)
+            elif print_all:
+                _print(steps, checks)
+            elif check:
+                _check(steps, checks)
+            elif show:
+                wizard.show_callback()
+            elif secret:
+                wizard.keep_secret(_secret_name(secret), _secret(secret, stdin))
+            else:
+                _walk(steps, wizard, whole=not step)
+    except TandemError as error:
+        complaints.print(escape(str(error)), soft_wrap=True)
+        raise typer.Exit(FAILED) from error
+
+
+@contextmanager
+def _opened(env_file: str, progress: Path | None, *, quiet: bool) -> Iterator[tuple[Checks, Wizard]]:
+    from shared.ops.setup.checks import Checks
+    from shared.ops.setup.facts import Facts
+    from shared.ops.setup.progress import Progress
+    from shared.ops.setup.wizard import Wizard
+    from shared.wiring.setup import world
+    from shared.wiring.tools import PathTools
+
+    tools = PathTools()
+    env = _environment(env_file, tools if not quiet else None)
+    noted = Progress(progress or _default_progress(env))
+    with world(env) as real:
+        checks = Checks(real, Facts(env, noted.facts), noted, tools, env)
+        yield checks, Wizard(checks, noted, tools, Terminal(), real.clock, real.random)
+
+
+def _environment(env_file: str, tools: object) -> Mapping[str, str]:
+    """This process's environment under what the file says; without a file, over what azd knows."""
+    from shared.ops.setup.env_file import read_env
+    from shared.wiring.tools import PathTools
+
+    if env_file:
+        try:
+            text = sys.stdin.read() if env_file == "-" else Path(env_file).read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise typer.BadParameter(f"{env_file} can't be read", param_hint="--env-file") from error
+        return {**os.environ, **read_env(text)}
+    if "TANDEM_VAULT_URL" not in os.environ and isinstance(tools, PathTools) and tools.has("azd"):
+        ran = tools.run("azd", ("env", "get-values"))
+        if ran.status == 0:
+            return {**read_env(ran.output), **os.environ}
+    return os.environ
+
+
+def _default_progress(env: Mapping[str, str]) -> Path:
+    folder = Path(".azure", env.get("AZURE_ENV_NAME", "").strip() or "-")
+    return folder / PROGRESS if folder.is_dir() else Path(PROGRESS)
+
+
+def _named(name: str) -> Step:
+    from shared.ops.setup.steps import BY_NAME
+
+    if name not in BY_NAME:
+        raise typer.BadParameter(f"{name!r} is none of: {', '.join(BY_NAME)}", param_hint="STEP")
+    return BY_NAME[name]
+
+
+def _secret_name(name: str) -> str:
+    from shared.ops.setup import keys
+
+    known = (keys.ALIMAIL, keys.DINGTALK, keys.GRAPH, keys.TOKEN, keys.AES_KEY)
+    if name not in known:
+        raise typer.BadParameter(f"{name!r} is none of: {', '.join(known)}", param_hint="--secret")
+    return name
+
+
+def _secret(name: str, from_stdin: bool) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if from_stdin else Terminal().whispers(name)
+
+
+def _walk(steps: tuple[Step, ...], wizard: Wizard, *, whole: bool) -> None:
+    from shared.ops.setup.steps import FIRST_PAIR
+
+    if not wizard.walk(steps):
+        console.print("Not everything is done. Run `tandem setup` again: it goes on where this stopped.")
+        raise typer.Exit(FAILED)
+    if whole:
+        console.print(escape(f"\nAll is set up. {FIRST_PAIR}"), soft_wrap=True)
+
+
+def _check(steps: tuple[Step, ...], checks: Checks) -> None:
+    table = Table("step", "state", "what was found", box=None)
+    verdicts = [(step, step.look(checks)) for step in steps]
+    for step, verdict in verdicts:
+        table.add_row(step.name, verdict.kind, escape(verdict.text))
+    console.print(table)
+    if not all(verdict.fine for _, verdict in verdicts):
+        raise typer.Exit(FAILED)
+
+
+def _print(steps: tuple[Step, ...], checks: Checks) -> None:
+    from shared.ops.setup.texts import told
+
+    typer.echo("\n".join(line for step in steps for line in told(step, checks.facts)))
+
+
+def _count(steps: tuple[Step, ...], checks: Checks) -> None:
+    from shared.ops.setup.texts import HEADS, summary, table
+
+    shown = Table(*HEADS, box=None)
+    for row in table(steps, checks.facts):
+        shown.add_row(*row)
+    console.print(shown)
+    console.print(escape(summary(steps, checks.facts)), soft_wrap=True)
