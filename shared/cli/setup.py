@@ -67,9 +67,7 @@ def setup(
     logging.getLogger("tandem").addHandler(logging.NullHandler())  # what it logs is said here in words
     quiet = check or print_all or count
     if env_file == "-" and not quiet:
-        raise typer.BadParameter(
-            "reads what is typed: use it with --check, --print or --count", param_hint="--env-file"
-        )
+        raise typer.BadParameter("- takes what is typed: only with --check, --print, --count", param_hint="--env-file")
     if show not in ("", CALLBACK):
         raise typer.BadParameter(f"knows only {CALLBACK}", param_hint="--show")
     steps = STEPS if not step else (_named(step),)

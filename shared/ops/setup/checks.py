@@ -47,10 +47,18 @@ class Checks:
         try:
             key = self.secrets.get(keys.DEPLOYMENT)
         except TandemError as error:
-            return Verdict("wrong", f"{error}. On your machine: sign in with `az login`")
+            return Verdict("wrong", f"{error}. {self._let_in()}")
         if key is None:
             return Verdict("missing", "it opens; the key of the deployment isn't in it yet")
         return Verdict("done", "it opens, and the key of the deployment is in it")
+
+    def _let_in(self) -> str:
+        name = self.facts.get("vault").partition("//")[2].partition(".")[0] or "<name>"
+        return (
+            "You need `az login` and the role Key Vault Secrets Officer, which the template gives to who runs it: az role"
+            " assignment create --role 'Key Vault Secrets Officer' --assignee $(az ad signed-in-user show --query id"
+            f" --output tsv) --scope $(az keyvault show --name {name} --query id --output tsv)"
+        )
 
     # ---- Microsoft 365
     def registration(self) -> Verdict:
@@ -144,7 +152,7 @@ class Checks:
         since = self._world.clock.now() - (self._progress.begun("rights") or 0.0)
         if choice == SCOPED and since < EARLIEST:
             left = (EARLIEST - since) / 60
-            return Verdict("missing", f"given just now: look again in {left:.0f} minutes; a look before keeps it away")
+            return Verdict("waiting", f"given just now: look again in {left:.0f} minutes; a look before keeps it away")
         if choice == SCOPED and (status := self._reach.opens(tokens, self.facts.get("outside"))) != 403:
             return _outside(status)
         status = self._reach.opens(tokens, self.facts.get("inside"))
@@ -153,8 +161,11 @@ class Checks:
             return Verdict("done", f"a mailbox opens{more}; nothing may be sent")
         if status == 404:
             return Verdict("wrong", "the mailbox to try doesn't exist in Exchange Online: name another")
-        wait = " It may take two hours; leave it alone until then." if choice == SCOPED and since < LATEST else ""
-        return Verdict("missing", f"the mailbox to try doesn't open yet (status {status}).{wait}")
+        if choice == SCOPED and since < LATEST:
+            return Verdict(
+                "waiting", "the mailbox to try doesn't open yet: it takes two hours; leave it alone until then"
+            )
+        return Verdict("missing", f"the mailbox to try doesn't open (status {status})")
 
     def _graph(self) -> AppTokens | None:
         """None where nothing to sign in with is at hand."""
@@ -234,6 +245,8 @@ class Checks:
     def deployed(self) -> Verdict:
         if lacking := self._lacking("url"):
             return lacking
+        if (self._progress.begun("settings") or 0.0) > (self._progress.begun("deploy") or 0.0):
+            return Verdict("missing", "settings were changed since `azd up` was last run")
         try:
             status, well = self._reach.health()
         except TandemError as error:

@@ -88,7 +88,7 @@ FACTS = (
     Fact(
         "proof",
         "what the app signs in to Microsoft 365 with",
-        names=("TANDEM_GRAPH_SIGN_IN",),
+        names=("GRAPH_SIGN_IN",),
         choices=(
             (MANAGED_IDENTITY, "the app's own identity in Azure: no secret, nothing expires"),
             (CLIENT_SECRET, "a secret in the vault, which expires and has to be replaced"),

@@ -13,15 +13,15 @@ from shared.ports.world import Random
 if TYPE_CHECKING:
     from shared.ops.setup.checks import Checks
 
-Kind = Literal["done", "told", "left out", "missing", "wrong", "unseen"]
+Kind = Literal["done", "told", "left out", "waiting", "missing", "wrong", "unseen"]
 FINE: tuple[Kind, ...] = ("done", "told", "left out")
-"""`unseen`: can't be looked at from here; `told`: the same, and the administrator said that it is done."""
+"""`waiting`: it was done and takes time to be heard of. `unseen`: can't be looked at from here; `told`: the same, and the administrator said that it is done."""
 
 Tool = Literal["az", "azd", "pwsh"]
 WHERE: dict[Tool, str] = {
-    "az": "in a shell (Azure Cloud Shell has az)",
-    "azd": "in a shell, in the folder of this project",
-    "pwsh": "in PowerShell with the module ExchangeOnlineManagement (Azure Cloud Shell has both)",
+    "az": "In a shell (Azure Cloud Shell has az)",
+    "azd": "In a shell, in the folder of this project",
+    "pwsh": "In PowerShell with the module ExchangeOnlineManagement (Azure Cloud Shell has both)",
 }
 Condition = tuple[str, str]
 """(decision, choice) on which something depends; () for always."""
@@ -110,7 +110,7 @@ Act = Command | Screen | Make
 class Step:
     """`decides`: the decision that it begins with. `asks`: facts that it needs beside those in its commands, with when;
     `learns`: those that the consoles show, asked for after, as is the `secret`. `needs`: the decision without which
-    neither is asked for. `look` says whether it is done; what it can't look at is taken from what was said."""
+    neither is asked for. `together`: one yes is enough for all its commands. `look` says whether it is done; what it can't look at is taken from what was said."""
 
     name: str
     title: str
@@ -122,6 +122,7 @@ class Step:
     learns: tuple[str, ...] = ()
     secret: str = ""
     needs: Condition | tuple[()] = ()
+    together: bool = False
 
     def needed(self, facts: Facts) -> tuple[Act, ...]:
         """The acts that belong to what was decided."""

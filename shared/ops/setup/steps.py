@@ -74,7 +74,6 @@ VAULT = Step(
         Make(keys.DEPLOYMENT, "the key of the deployment", keys.draw_key),
     ),
     Checks.vault,
-    asks=(("vault", ()),),
 )
 
 REGISTRATION = Step(
@@ -209,6 +208,7 @@ SETTINGS = Step(
     "The template reads them from azd's environment and gives them to the app.",
     tuple(_setting(BY_KEY[key].names[0], f"<{key}>", when) for key, when in TOLD.items()),
     Checks.settings,
+    together=True,
 )
 
 DEPLOY = Step(

@@ -12,7 +12,7 @@ from shared.ops.setup.model import WHERE, Act, Command, Make, Screen, Step, appl
 def lines(act: Act, facts: Facts) -> tuple[str, list[str]]:
     """(where or what, the lines to type or to do), with what is known filled in."""
     if isinstance(act, Command):
-        return f"{WHERE[act.tool]}:", act.shown(facts).splitlines()
+        return " ".join(filter(None, (act.note, f"{WHERE[act.tool]}:"))), act.shown(facts).splitlines()
     if isinstance(act, Screen):
         return f"{act.place}:", [facts.filled(text) for text in act.does]
     return f"`tandem setup` makes {act.what} and puts it into the vault as {act.secret}.", []
@@ -26,8 +26,7 @@ def told(step: Step, facts: Facts) -> Iterator[str]:
         yield f"  To decide: {explained(step.decides)}. Here: {facts.chosen(step.decides)}."
     for act in step.needed(facts):
         head, typed = lines(act, facts)
-        note = act.note if isinstance(act, Command) else ""
-        yield "  " + " ".join(filter(None, (note, head)))
+        yield f"  {head}"
         yield from (f"    {line}" for line in typed)
     if step.secret and applies(step.needs, facts):
         yield "  The secret goes into the vault, asked for without being shown:"
@@ -71,7 +70,7 @@ def count(step: Step, facts: Facts) -> Count:
         sum(isinstance(act, Command) for act in acts),
         sum(isinstance(act, Screen) for act in acts),
         sum(isinstance(act, Make) for act in acts),
-        bool(step.decides),
+        int(bool(step.decides)),
         (len(step.learns) + bool(step.secret)) * applies(step.needs, facts),
         sum(least for least, _ in waits),
         sum(most for _, most in waits),
@@ -101,7 +100,7 @@ def summary(steps: Iterable[Step], facts: Facts) -> str:
     whole = sum((count(step, facts) for step in steps), Count())
     return (
         f"{whole.steps} steps and {whole.decisions} decisions. Of the steps, `tandem setup` takes over {whole.taken}:"
-        f" {whole.commands} commands, each run after a yes where its tool is installed, and {whole.made} secrets that it"
-        f" makes. {whole.screens} are screens of consoles that have no command. Waiting: {whole.least} to {whole.most}"
+        f" {whole.commands} commands, each run after a yes where its tool is installed, and {whole.made} secrets that"
+        f" it makes. {whole.screens} are screens of consoles that have no command. Waiting: {whole.least} to {whole.most}"
         " minutes, and what `azd up` takes."
     )

@@ -14,6 +14,8 @@ from shared.ops.setup.progress import Progress
 from shared.ops.setup.texts import lines
 from shared.ports.world import Clock, Random
 
+ASK, ASK_ALL = "Run this now?", "Run this now, and those that follow in this step?"
+
 
 class Stopped(TandemError):
     """A command failed. What was done before it stays done; running setup again goes on from there."""
@@ -49,31 +51,33 @@ class Wizard:
         """Whether all are done. Stopped, WrongSettings or another TandemError where it can't go on."""
         all_done = True
         for step in steps:
-            done = self._done(step)
-            all_done = all_done and done
-            if not done and not self._person.agrees("It isn't done yet. Go on with the next step all the same?"):
+            verdict = self._done(step)
+            all_done = all_done and verdict.fine
+            stuck = not verdict.fine and verdict.kind != "waiting"
+            if stuck and not self._person.agrees("It isn't done yet. Go on with the next step all the same?"):
                 return False
         return all_done
 
-    def _done(self, step: Step) -> bool:
+    def _done(self, step: Step) -> Verdict:
         self._person.say(f"\n{step.title} ({step.name})")
         self._decide(step)
         verdict = step.look(self._checks)
-        if not verdict.fine:
+        if not verdict.fine and verdict.kind != "waiting":
             self._person.say(f"{step.why} Now: {verdict.text}.")
             self._do(step, verdict)
             verdict = self._looked(step)
         self._note()
         self._person.say(f"{verdict.kind}: {verdict.text}.")
-        return verdict.fine
+        return verdict
 
     def _do(self, step: Step, before: Verdict) -> None:
         for key in step.wanted(self._facts):
             self._ask(key)
         if step.name == "callback":
             self.show_callback()
+        agreed = False
         for act in step.needed(self._facts):
-            self._act(step, act)
+            agreed = self._act(step, act, agreed=agreed and step.together)
         if applies(step.needs, self._facts):
             for key in step.learns:
                 self._ask(key)
@@ -120,25 +124,30 @@ class Wizard:
         self._person.show(f"aes_key   {aes_key}")
 
     # ---- acts
-    def _act(self, step: Step, act: Act) -> None:
+    def _act(self, step: Step, act: Act, *, agreed: bool) -> bool:
+        """Whether it was run after a yes, or is `agreed` to be."""
         if isinstance(act, Make):
-            if self._checks.secrets.get(act.secret) is None:
-                self._checks.secrets.add(act.secret, act.draw(self._random))
-                self._person.say(f"Made {act.what}; it is in the vault as {act.secret}.")
-            return
+            self._make(act)
+            return False
         if isinstance(act, Command) and self._is_run(act):
-            return
+            return agreed
         head, told = lines(act, self._facts)
-        note = act.note if isinstance(act, Command) else ""
-        self._person.say(" ".join(filter(None, (note, head))))
+        self._person.say(head)
         for line in told:
             self._person.show(f"  {line}")
         if not isinstance(act, Command):
             self._person.tells("Press Enter when it is done", "")
-        elif self._tools.has(act.tool) and self._person.agrees("Run this now?"):
+        elif self._tools.has(act.tool) and (agreed or self._person.agrees(ASK_ALL if step.together else ASK)):
             self._run(step, act)
+            return True
         else:
             self._by_hand(step, act)
+        return False
+
+    def _make(self, act: Make) -> None:
+        if self._checks.secrets.get(act.secret) is None:
+            self._checks.secrets.add(act.secret, act.draw(self._random))
+            self._person.say(f"Made {act.what}; it is in the vault as {act.secret}.")
 
     def _is_run(self, act: Command) -> bool:
         """Whether it has been run before, as far as that can be seen; what it found out then is learnt."""
@@ -164,8 +173,7 @@ class Wizard:
             why = f": {told[-1].strip()}" if told and not act.secret else ""
             raise Stopped(f"{act.tool} ended with status {ran.status}{why}. Mend that and run `tandem setup` again")
         self._take(act, ran.output.strip())
-        if act.wait[1]:
-            self._progress.begin(step.name, self._clock.now())
+        self._progress.begin(step.name, self._clock.now())
 
     def _by_hand(self, step: Step, act: Command) -> None:
         if act.keeps:
@@ -174,8 +182,7 @@ class Wizard:
             self._take(act, self._person.whispers("What it printed"))
         else:
             self._person.tells("Press Enter when it is done", "")
-        if act.wait[1]:
-            self._progress.begin(step.name, self._clock.now())
+        self._progress.begin(step.name, self._clock.now())
 
     def _take(self, act: Command, output: str) -> None:
         if act.keeps:
