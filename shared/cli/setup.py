@@ -64,7 +64,8 @@ def setup(
     from shared.model.errors import TandemError
     from shared.ops.setup.steps import STEPS
 
-    logging.getLogger("tandem").addHandler(logging.NullHandler())  # what it logs is said here in words
+    for name in ("tandem", "azure"):
+        logging.getLogger(name).addHandler(logging.NullHandler())  # what they log is said here in words
     quiet = check or print_all or count
     if env_file == "-" and not quiet:
         raise typer.BadParameter("- takes what is typed: only with --check, --print, --count", param_hint="--env-file")
@@ -162,12 +163,13 @@ def _walk(steps: tuple[Step, ...], wizard: Wizard, *, whole: bool) -> None:
 
 
 def _check(steps: tuple[Step, ...], checks: Checks) -> None:
-    table = Table("step", "state", "what was found", box=None)
-    verdicts = [(step, step.look(checks)) for step in steps]
-    for step, verdict in verdicts:
-        table.add_row(step.name, verdict.kind, escape(verdict.text))
-    console.print(table)
-    if not all(verdict.fine for _, verdict in verdicts):
+    console.print(f"{'step':<13} {'state':<9} what was found")
+    fine = True
+    for step in steps:
+        verdict = step.look(checks)
+        fine = fine and verdict.fine
+        console.print(f"{step.name:<13} {verdict.kind:<9} {escape(verdict.text)}", soft_wrap=True)
+    if not fine:
         raise typer.Exit(FAILED)
 
 

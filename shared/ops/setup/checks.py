@@ -55,9 +55,9 @@ class Checks:
     def _let_in(self) -> str:
         name = self.facts.get("vault").partition("//")[2].partition(".")[0] or "<name>"
         return (
-            "You need `az login` and the role Key Vault Secrets Officer, which the template gives to who runs it: az role"
-            " assignment create --role 'Key Vault Secrets Officer' --assignee $(az ad signed-in-user show --query id"
-            f" --output tsv) --scope $(az keyvault show --name {name} --query id --output tsv)"
+            "You need `az login` and the role Key Vault Secrets Officer, which the template gives to who runs it: az"
+            " role assignment create --role 'Key Vault Secrets Officer' --assignee $(az ad signed-in-user show --query"
+            f" id --output tsv) --scope $(az keyvault show --name {name} --query id --output tsv)"
         )
 
     # ---- Microsoft 365
@@ -162,9 +162,7 @@ class Checks:
         if status == 404:
             return Verdict("wrong", "the mailbox to try doesn't exist in Exchange Online: name another")
         if choice == SCOPED and since < LATEST:
-            return Verdict(
-                "waiting", "the mailbox to try doesn't open yet: it takes two hours; leave it alone until then"
-            )
+            return Verdict("waiting", "the mailbox to try doesn't open yet: leave it alone until two hours are over")
         return Verdict("missing", f"the mailbox to try doesn't open (status {status})")
 
     def _graph(self) -> AppTokens | None:

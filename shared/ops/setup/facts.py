@@ -166,8 +166,11 @@ class Facts:
     def missing(self, texts: Iterable[str]) -> list[str]:
         """The facts that `texts` have places for and that aren't known."""
         keys = [key for text in texts for key in _PLACEHOLDER.findall(text) if key in BY_KEY]
-        return [key for key in dict.fromkeys(keys) if not self.get(key)]
+        return [key for key in dict.fromkeys(keys) if not self._text(key)]
 
     def filled(self, text: str) -> str:
         """`text` with what is known in its places; `<key>` stays where it isn't."""
-        return _PLACEHOLDER.sub(lambda found: self.get(found[1]) or found[0], text)
+        return _PLACEHOLDER.sub(lambda found: self._text(found[1]) or found[0], text)
+
+    def _text(self, key: str) -> str:
+        return self.chosen(key) if key in DECISIONS else self.get(key)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["done", "told", "left out", "waiting", "missing", "wrong", "unseen"]
 FINE: tuple[Kind, ...] = ("done", "told", "left out")
-"""`waiting`: it was done and takes time to be heard of. `unseen`: can't be looked at from here; `told`: the same, and the administrator said that it is done."""
+"""`waiting`: it was done and takes time to be heard of. `unseen`: can't be looked at from here; `told`: the same, and
+the administrator said that it is done."""
 
 Tool = Literal["az", "azd", "pwsh"]
 WHERE: dict[Tool, str] = {
@@ -108,9 +109,10 @@ Act = Command | Screen | Make
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`decides`: the decision that it begins with. `asks`: facts that it needs beside those in its commands, with when;
+    """`decides`: the decision that it begins with. `asks`: facts that it needs beside those in its acts, with when;
     `learns`: those that the consoles show, asked for after, as is the `secret`. `needs`: the decision without which
-    neither is asked for. `together`: one yes is enough for all its commands. `look` says whether it is done; what it can't look at is taken from what was said."""
+    neither is asked for. `together`: one yes is enough for all its commands. `look` says whether it is done; what it
+    can't look at is taken from what was said."""
 
     name: str
     title: str

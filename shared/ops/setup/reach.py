@@ -58,19 +58,16 @@ class Reach:
 
     def __init__(self, world: World, facts: Facts) -> None:
         self._world, self._facts = world, facts
-        self._graph: tuple[str, AppTokens] | None = None
 
     # ---- Microsoft 365
     def graph_tokens(self, secret: str) -> AppTokens:
-        """By the secret, or by the identity of this machine when it is ""."""
-        if self._graph is None or self._graph[0] != secret:
-            world, facts = self._world, self._facts
-            credential = secret or world.identity
-            assert credential is not None, "asked for only where there is an identity"
-            place = world.transport, world.clock, world.addresses.login
-            app = facts.get("tenant"), facts.get("client"), credential
-            self._graph = secret, AppTokens(*place, *app, world.lock())
-        return self._graph[1]
+        """By the secret, or by the identity of this machine when it is "". New ones each time: a token tells the rights
+        of when it was given."""
+        world, facts = self._world, self._facts
+        credential = secret or world.identity
+        assert credential is not None, "asked for only where there is an identity"
+        place = world.transport, world.clock, world.addresses.login
+        return AppTokens(*place, facts.get("tenant"), facts.get("client"), credential, world.lock())
 
     def opens(self, tokens: AppTokens, mailbox: str) -> int:
         """The status that Graph answers when the app asks for the mailbox's inbox: 200 it opens, 403 it doesn't, 404

@@ -183,12 +183,12 @@ DINGTALK = Step(
     "It tells Tandem who leaves the organisation; without it, everything else works.",
     (
         Screen(
-            "open-dev.dingtalk.com → application development → internal app (企业内部应用)",
+            "DingTalk's console (open-dev.dingtalk.com) → application development → internal app (企业内部应用)",
             ("Make an app with the name Tandem.", "Copy the CorpId, the AppKey (Client ID) and the AppSecret."),
             when=LEAVERS,
         ),
         Screen(
-            "the app → development → permissions (权限管理)",
+            "The app → development → permissions (权限管理)",
             ("Apply for qyapi_get_member (成员信息读权限): reading the organisation's people.",),
             when=LEAVERS,
         ),
@@ -226,7 +226,7 @@ CALLBACK = Step(
     "DingTalk tells the app at this address. Its console tries the address when it is saved, so the app must be up.",
     (
         Screen(
-            "the app → development → event subscription (事件订阅) → HTTP push",
+            "The app → development → event subscription (事件订阅) → HTTP push",
             (
                 "Type what `tandem setup --show callback` prints: the address <url>/api/dingtalk/callback, the token,"
                 " the aes_key. Save.",

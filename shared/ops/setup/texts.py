@@ -101,6 +101,6 @@ def summary(steps: Iterable[Step], facts: Facts) -> str:
     return (
         f"{whole.steps} steps and {whole.decisions} decisions. Of the steps, `tandem setup` takes over {whole.taken}:"
         f" {whole.commands} commands, each run after a yes where its tool is installed, and {whole.made} secrets that"
-        f" it makes. {whole.screens} are screens of consoles that have no command. Waiting: {whole.least} to {whole.most}"
-        " minutes, and what `azd up` takes."
+        f" it makes. {whole.screens} are screens of consoles that have no command. Waiting: {whole.least} to"
+        f" {whole.most} minutes, and what `azd up` takes."
     )

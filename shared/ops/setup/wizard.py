@@ -80,7 +80,7 @@ class Wizard:
             agreed = self._act(step, act, agreed=agreed and step.together)
         if applies(step.needs, self._facts):
             for key in step.learns:
-                self._ask(key)
+                self._ask(key, again=before.kind == "wrong")
             if step.secret and (before.kind == "wrong" or self._checks.secrets.get(step.secret) is None):
                 self.keep_secret(step.secret, self._person.whispers(f"The secret ({step.secret})"))
 
@@ -98,9 +98,10 @@ class Wizard:
             self._person.say(f"To decide: {explained(step.decides)}.")
             self._learn(fact.key, self._person.tells("Your choice", fact.choices[0][0]))
 
-    def _ask(self, key: str) -> None:
-        if not self._facts.get(key):
-            self._learn(key, self._person.tells(f"{BY_KEY[key].about}\n {BY_KEY[key].label}"))
+    def _ask(self, key: str, *, again: bool = False) -> None:
+        held = self._facts.get(key)
+        if not held or again:
+            self._learn(key, self._person.tells(f"{BY_KEY[key].about}\n {BY_KEY[key].label}", held))
 
     def _learn(self, key: str, text: str) -> None:
         self._facts.learn(key, text)
