@@ -122,7 +122,7 @@ def _environment(env_file: str, tools: object) -> Mapping[str, str]:
     if "TANDEM_VAULT_URL" not in os.environ and isinstance(tools, PathTools) and tools.has("azd"):
         ran = tools.run("azd", ("env", "get-values"))
         if ran.status == 0:
-            return {**read_env(ran.output), **os.environ}
+            return {**read_env(ran.output), **{name: text for name, text in os.environ.items() if text.strip()}}
     return os.environ
 
 

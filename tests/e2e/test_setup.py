@@ -145,7 +145,10 @@ def test_without_az_and_azd_each_command_is_run_by_hand(bare_office: Company, tm
     settings.write_text("\n".join(f'{name}="{text}"' for name, text in bare_office.state()["azd"].items()))
     (bare_office.tools / "az").unlink()
     said = bare_office.run(
-        "registration", "--env-file", str(settings), typed=typed(CLIENT, "11111111-2222-3333-4444-555555555555", "y")
+        "registration",
+        "--env-file",
+        str(settings),
+        typed=typed("", "no ID", CLIENT, "11111111-2222-3333-4444-555555555555", "y"),
     ).output
     assert "az ad app create" in said
     assert "Run this now?" not in said
@@ -179,11 +182,23 @@ def test_az_signed_in_to_another_tenant_is_noticed(office: Company) -> None:
     assert "another tenant" in office.run("registration", "--check", status=1).output
 
 
+def test_nothing_is_changed_in_a_tenant_that_is_not_meant(office: Company) -> None:
+    office.change(tenant="99999999-0f5e-4f0e-9a53-0d6a5d1c2b3e")
+    told = office.run("registration", typed=typed("n", "", "y"), status=1).output
+    assert f"az isn't signed in to the tenant that is meant: run `az login --tenant {TENANT}`" in told
+    assert office.changes("az") == []
+    office.run("registration", typed=typed("y", "y", "y"))
+    assert [change.split(" --")[0] for change in office.changes("az")] == ["login", "ad app create", "ad sp create"]
+
+
 # ---- settings
 def test_settings_that_are_not_secret_go_to_azd_after_one_yes(office: Company) -> None:
     office.run("registration", typed=typed("y", "y"))
     office.run("vault")
-    office.run("alimail", typed=typed("", "", ALIMAIL, SECRETS["alimail"]))
+    refused = office.run("alimail", typed=typed("", "", ALIMAIL, "another", "n"), status=1).output
+    assert "check the Alimail app's id, secret and permissions. Nothing was changed." in refused
+    assert "another" not in refused
+    office.run("alimail", typed=typed("", "", SECRETS["alimail"]))
     office.run("dingtalk", typed=typed("no"))
     office.run("settings", typed=typed("y"))
     held = office.state()["azd"]

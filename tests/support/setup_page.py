@@ -54,7 +54,8 @@ UNSEEN = """
 - Whether the mailboxes open, when the app signs in with its identity in Azure: only the app can sign in so. The last
   line of the PowerShell commands shows `InScope`; `tandem setup` shows what the app holds in Entra.
 - Which permissions the Alimail app has beside those that are used: its console shows them.
-
+"""
+PAIR = """
 With the managed identity, `tandem pair add` and `tandem plan` can't sign in to Microsoft 365 on your own machine. Give
 them a client secret there for as long as you add people, `TANDEM_GRAPH_CLIENT_SECRET` in place of
 `TANDEM_GRAPH_FEDERATED`, and delete it at the app registration afterwards; or choose the client secret for the app too.
@@ -64,7 +65,7 @@ them a client secret there for as long as you add people, `TANDEM_GRAPH_CLIENT_S
 def page() -> str:
     facts = Facts({}, {})
     parts = [HEAD, COUNTED, *_count(facts), *(line for step in STEPS for line in _step(step, facts))]
-    return "".join(parts) + UNSEEN + f"\n## Then\n\n{_first_pair()}"
+    return "".join(parts) + UNSEEN + f"\n## Then\n\n{_first_pair()}{PAIR}"
 
 
 def _count(facts: Facts) -> Iterator[str]:
@@ -98,7 +99,7 @@ def _when(when: Condition | tuple[()]) -> str:
 
 
 def _first_pair() -> str:
-    said, command = FIRST_PAIR.split("\n")
+    said, command, _ = FIRST_PAIR.split("\n")
     return f"{said}\n\n```\n{command.strip()}\n```\n"
 
 

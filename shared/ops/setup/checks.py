@@ -69,8 +69,9 @@ class Checks:
         shown = self._tools.run("az", ("account", "show", "--query", "tenantId", "--output", "tsv"))
         if shown.status:
             return Verdict("missing", "az isn't signed in: run `az login`")
-        if shown.output.strip().lower() != self.facts.get("tenant").lower():
-            return Verdict("wrong", "az is signed in to another tenant than TANDEM_GRAPH_TENANT_ID: compare the two")
+        tenant = self.facts.get("tenant")
+        if shown.output.strip().lower() != tenant.lower():
+            return Verdict("wrong", f"az is signed in to another tenant: run `az login --tenant {tenant}`")
         found = self._az("ad", "sp", "show", "--id", self.facts.get("client"))
         if not isinstance(found, dict):
             return Verdict("missing", "there is no such app in the tenant, or no service principal of it")

@@ -39,7 +39,7 @@ def draw_aes_key(random: Random) -> str:
 def checked(name: str, text: str) -> str:
     """The secret as it is kept. WrongSettings, which doesn't show it, when it can't be one."""
     if not text:
-        raise WrongSettings(f"{name}: nothing was given; nothing was changed")
+        raise WrongSettings(f"{name}: nothing was given")
     if text != text.strip() or not text.isprintable() or not text.isascii():
         raise WrongSettings(f"{name}: holds a blank or a sign that no secret has: copy it again, and it alone")
     if name == TOKEN and not _TOKEN.fullmatch(text):

@@ -59,10 +59,10 @@ def _setting(name: str, value: str, when: Condition | tuple[()]) -> Command:
     return Command("azd", ("env", "set", name, value), when=when)
 
 
-VAULT = Step(
-    "vault",
-    "The key vault",
-    "Secrets are kept there and nowhere else, so it must let you in; the key with which names are hashed is made.",
+REGISTRATION = Step(
+    "registration",
+    "The app registration",
+    "It is whom Microsoft 365 lets in: for your directory alone, with no address to come back to and no user.",
     (
         Command(
             "az",
@@ -71,16 +71,6 @@ VAULT = Step(
             done_if=_words("account show --query tenantId --output tsv"),
             says="<tenant>",
         ),
-        Make(keys.DEPLOYMENT, "the key of the deployment", keys.draw_key),
-    ),
-    Checks.vault,
-)
-
-REGISTRATION = Step(
-    "registration",
-    "The app registration",
-    "It is whom Microsoft 365 lets in: for your directory alone, with no address to come back to and no user.",
-    (
         Command(
             "az",
             _words(f"ad app create --display-name {APP} --sign-in-audience AzureADMyOrg --query appId --output tsv"),
@@ -96,6 +86,14 @@ REGISTRATION = Step(
     ),
     Checks.registration,
     asks=(("tenant", ()),),
+)
+
+VAULT = Step(
+    "vault",
+    "The key vault",
+    "Secrets are kept there and nowhere else, so it must let you in; the key with which names are hashed is made.",
+    (Make(keys.DEPLOYMENT, "the key of the deployment", keys.draw_key),),
+    Checks.vault,
 )
 
 SIGN_IN = Step(
@@ -239,10 +237,11 @@ CALLBACK = Step(
     needs=LEAVERS,
 )
 
-STEPS = (VAULT, REGISTRATION, SIGN_IN, RIGHTS, ALIMAIL, DINGTALK, SETTINGS, DEPLOY, CALLBACK)
+STEPS = (REGISTRATION, VAULT, SIGN_IN, RIGHTS, ALIMAIL, DINGTALK, SETTINGS, DEPLOY, CALLBACK)
 BY_NAME = {step.name: step for step in STEPS}
 
 FIRST_PAIR = (
     "Now the first pair. Somebody whose two mailboxes may be tried goes first:\n"
-    "  tandem pair add --name Anna --outlook anna@example.com --dingtalk anna@example.cn"
+    "  tandem pair add --name Anna --outlook anna@example.com --dingtalk anna@example.cn\n"
+    "docs/setup.md says at its end what that needs on your own machine."
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from shared.model.errors import TandemError
+from shared.model.errors import NotPermitted, TandemError, WrongSettings
 from shared.ops.setup import keys
 from shared.ops.setup.checks import Checks
 from shared.ops.setup.facts import BY_KEY, Facts
@@ -82,7 +82,7 @@ class Wizard:
             for key in step.learns:
                 self._ask(key, again=before.kind == "wrong")
             if step.secret and (before.kind == "wrong" or self._checks.secrets.get(step.secret) is None):
-                self.keep_secret(step.secret, self._person.whispers(f"The secret ({step.secret})"))
+                self._ask_secret(step.secret)
 
     def _looked(self, step: Step) -> Verdict:
         verdict = step.look(self._checks)
@@ -94,14 +94,21 @@ class Wizard:
     # ---- what is known
     def _decide(self, step: Step) -> None:
         if step.decides and not self._facts.get(step.decides):
-            fact = BY_KEY[step.decides]
             self._person.say(f"To decide: {explained(step.decides)}.")
-            self._learn(fact.key, self._person.tells("Your choice", fact.choices[0][0]))
+            self._told(step.decides, "Your choice", BY_KEY[step.decides].choices[0][0])
 
     def _ask(self, key: str, *, again: bool = False) -> None:
         held = self._facts.get(key)
         if not held or again:
-            self._learn(key, self._person.tells(f"{BY_KEY[key].about}\n {BY_KEY[key].label}", held))
+            self._told(key, f"{BY_KEY[key].about}\n {BY_KEY[key].label}", held)
+
+    def _told(self, key: str, question: str, default: str) -> None:
+        """Asked until it can be used."""
+        while True:
+            try:
+                return self._learn(key, self._person.tells(question, default))
+            except WrongSettings as error:
+                self._person.say(str(error))
 
     def _learn(self, key: str, text: str) -> None:
         self._facts.learn(key, text)
@@ -111,6 +118,12 @@ class Wizard:
         self._progress.learn(self._facts.known())
 
     # ---- secrets
+    def _ask_secret(self, name: str) -> None:
+        try:
+            self.keep_secret(name, self._person.whispers(f"The secret ({name})"))
+        except (NotPermitted, WrongSettings) as error:
+            self._person.say(f"{error}. Nothing was changed.")
+
     def keep_secret(self, name: str, value: str) -> None:
         """Put it into the vault, once its vendor took it. A TandemError when it can't be used: nothing was changed."""
         self._checks.try_secret(name, value)
@@ -167,6 +180,8 @@ class Wizard:
         return found.lower() == self._facts.filled(act.says).lower()
 
     def _run(self, step: Step, act: Command) -> None:
+        if act.tool == "az" and act.words[0] != "login":
+            self._in_tenant()
         caught = bool(act.keeps or act.secret)
         ran = self._tools.run(act.tool, act.filled(self._facts), seen=not caught)
         if ran.status:
@@ -176,9 +191,16 @@ class Wizard:
         self._take(act, ran.output.strip())
         self._progress.begin(step.name, self._clock.now())
 
+    def _in_tenant(self) -> None:
+        """Stopped when az would change another tenant than the one that is meant."""
+        shown = self._tools.run("az", ("account", "show", "--query", "tenantId", "--output", "tsv"))
+        tenant = self._facts.get("tenant")
+        if shown.status or shown.output.strip().lower() != tenant.lower():
+            raise Stopped(f"az isn't signed in to the tenant that is meant: run `az login --tenant {tenant}`")
+
     def _by_hand(self, step: Step, act: Command) -> None:
         if act.keeps:
-            self._take(act, self._person.tells(f"What it printed: {BY_KEY[act.keeps].about}"))
+            self._told(act.keeps, f"What it printed: {BY_KEY[act.keeps].about}", "")
         elif act.secret:
             self._take(act, self._person.whispers("What it printed"))
         else:
