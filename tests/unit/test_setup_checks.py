@@ -106,7 +106,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doors: list[tuple[Fr
     platform = DingTalkOpen(
         clock=time.time, random=chance, corp_id="ding0corp", app_key="dingapp", app_secret="ding-secret"
     )
-    vendors = microsoft, dingtalk, platform.api, platform.oapi, microsoft.identities
+    vendors: tuple[Vendor, ...] = (microsoft, dingtalk, platform.api, platform.oapi, microsoft.identities)
     for (front, _), vendor in zip(doors, vendors, strict=True):
         front.vendor = vendor
     graph, alimail, api, oapi, identities = (url for _, url in doors)
