@@ -47,6 +47,9 @@ class Terminal:
 def setup(
     step: Annotated[str, typer.Argument(metavar="[STEP]", help="One step alone, by its name.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Only look what is done; 1 if something isn't.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Do STEP although it is done: its secrets are asked for and drawn anew.")
+    ] = False,
     print_all: Annotated[bool, typer.Option("--print", help="Only print all that is to be done.")] = False,
     count: Annotated[bool, typer.Option("--count", help="Only count steps, decisions and waiting.")] = False,
     show: Annotated[str, typer.Option("--show", metavar=CALLBACK, help="What DingTalk's console has to be told.")] = "",
@@ -71,9 +74,11 @@ def setup(
         raise typer.BadParameter("- takes what is typed: only with --check, --print, --count", param_hint="--env-file")
     if show not in ("", CALLBACK):
         raise typer.BadParameter(f"knows only {CALLBACK}", param_hint="--show")
+    if again and not step:
+        raise typer.BadParameter("needs the name of a step", param_hint="--again")
     steps = STEPS if not step else (_named(step),)
     try:
-        with _opened(env_file, progress, quiet=print_all or count) as (checks, wizard):
+        with _opened(env_file, progress, quiet=print_all or count, again=again) as (checks, wizard):
             if count:
                 _count(steps, checks)
             elif print_all:
@@ -92,7 +97,7 @@ def setup(
 
 
 @contextmanager
-def _opened(env_file: str, progress: Path | None, *, quiet: bool) -> Iterator[tuple[Checks, Wizard]]:
+def _opened(env_file: str, progress: Path | None, *, quiet: bool, again: bool) -> Iterator[tuple[Checks, Wizard]]:
     from shared.ops.setup.checks import Checks
     from shared.ops.setup.facts import Facts
     from shared.ops.setup.progress import Progress
@@ -105,7 +110,7 @@ def _opened(env_file: str, progress: Path | None, *, quiet: bool) -> Iterator[tu
     noted = Progress(progress or _default_progress(env))
     with world(env) as real:
         checks = Checks(real, Facts(env, noted.facts), noted, tools, env)
-        yield checks, Wizard(checks, noted, tools, Terminal(), real.clock, real.random)
+        yield checks, Wizard(checks, noted, tools, Terminal(), real.clock, real.random, again=again)
 
 
 def _environment(env_file: str, tools: object) -> Mapping[str, str]:

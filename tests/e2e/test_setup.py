@@ -28,7 +28,8 @@ from tests.support.setup_company import (
 )
 
 RIGHTS = ("scoped", GROUP, INSIDE, OUTSIDE, "y", "y", "y")
-KEPT = ("alimail-client-secret", "dingtalk-app-secret", "dingtalk-token", "dingtalk-aes-key", "graph-client-secret")
+DRAWN = ("dingtalk-token", "dingtalk-aes-key")
+KEPT = ("alimail-client-secret", "dingtalk-app-secret", *DRAWN, "graph-client-secret")
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,21 @@ def test_settings_that_are_not_secret_go_to_azd_after_one_yes(office: Company) -
     }
     assert not any("DINGTALK" in name for name in held)
     assert "settings were changed since `azd up` was last run" in office.run("deploy", "--check", status=1).output
+
+
+# ---- replacing
+def test_secrets_are_replaced_by_doing_their_step_again(office: Company) -> None:
+    office.run("vault", typed=typed("y"))
+    office.run("dingtalk", typed=typed("yes", "", "", CORP, APP_KEY, SECRETS["dingtalk"]))
+    office.run("callback", typed=typed("", "y"))
+    before = {name: office.secret(name) for name in (*DRAWN, "deployment-key")}
+    assert office.run("dingtalk").output.strip().endswith("the keys are drawn."), "done is done"
+    office.run("dingtalk", "--again", typed=typed("", "", SECRETS["dingtalk"]))
+    office.run("vault", "--again")
+    assert all(office.secret(name) != before[name] for name in DRAWN)
+    assert office.secret("deployment-key") == before["deployment-key"], "the state couldn't be read with another"
+    assert office.states(status=1)["callback"] == "unseen", "the console has to be told the new ones"
+    assert office.secret("dingtalk-token") in office.run("--show", "callback").output
 
 
 # ---- the vault

@@ -23,6 +23,7 @@ own machine, after `azd provision`:
 |---|---|
 | `tandem setup` | goes through all steps: what and why, each command, and whether it worked |
 | `tandem setup STEP` | does one step |
+| `tandem setup STEP --again` | does a step that is done: its secrets are asked for and drawn anew |
 | `tandem setup --check` | only looks what is done; the exit status is 1 if something isn't |
 | `tandem setup --print` | only prints everything that is to be done, with what is known filled in |
 | `tandem setup --count` | only counts, as the table below |

@@ -37,6 +37,11 @@ class Progress:
         self._said[step] = now
         self._write()
 
+    def unsay(self, step: str) -> None:
+        """What was said of the step no longer counts."""
+        if self._said.pop(step, None) is not None:
+            self._write()
+
     def begun(self, step: str) -> float | None:
         """When the last command of the step was run."""
         return self._run.get(step)

@@ -37,11 +37,22 @@ class Person(Protocol):
 
 
 class Wizard:
+    """`again`: steps are done although they are, with their secrets asked for and drawn anew; but for the key of the
+    deployment, without which nothing that is stored would be recognised."""
+
     def __init__(
-        self, checks: Checks, progress: Progress, tools: Tools, person: Person, clock: Clock, random: Random
+        self,
+        checks: Checks,
+        progress: Progress,
+        tools: Tools,
+        person: Person,
+        clock: Clock,
+        random: Random,
+        *,
+        again: bool = False,
     ) -> None:
         self._checks, self._progress, self._tools, self._person = checks, progress, tools, person
-        self._clock, self._random = clock, random
+        self._clock, self._random, self._again = clock, random, again
 
     @property
     def _facts(self) -> Facts:
@@ -62,7 +73,7 @@ class Wizard:
         self._person.say(f"\n{step.title} ({step.name})")
         self._decide(step)
         verdict = step.look(self._checks)
-        if not verdict.fine and verdict.kind != "waiting":
+        if self._again or not (verdict.fine or verdict.kind == "waiting"):
             self._person.say(f"{step.why} Now: {verdict.text}.")
             self._do(step, verdict)
             verdict = self._looked(step)
@@ -81,7 +92,7 @@ class Wizard:
         if applies(step.needs, self._facts):
             for key in step.learns:
                 self._ask(key, again=before.kind == "wrong")
-            if step.secret and (before.kind == "wrong" or self._checks.secrets.get(step.secret) is None):
+            if step.secret and (before.kind == "wrong" or self._lacks(step.secret)):
                 self._ask_secret(step.secret)
 
     def _looked(self, step: Step) -> Verdict:
@@ -118,6 +129,11 @@ class Wizard:
         self._progress.learn(self._facts.known())
 
     # ---- secrets
+    def _lacks(self, name: str) -> bool:
+        """Whether the secret is to be got or drawn; the key of the deployment is so once only."""
+        held = self._checks.secrets.get(name)
+        return held is None or (self._again and name != keys.DEPLOYMENT)
+
     def _ask_secret(self, name: str) -> None:
         try:
             self.keep_secret(name, self._person.whispers(f"The secret ({name})"))
@@ -159,13 +175,15 @@ class Wizard:
         return False
 
     def _make(self, act: Make) -> None:
-        if self._checks.secrets.get(act.secret) is None:
-            self._checks.secrets.add(act.secret, act.draw(self._random))
+        if self._lacks(act.secret):
+            keep = self._checks.secrets.set if self._again else self._checks.secrets.add
+            keep(act.secret, act.draw(self._random))
+            self._progress.unsay("callback")  # the console has to be told
             self._person.say(f"Made {act.what}; it is in the vault as {act.secret}.")
 
     def _is_run(self, act: Command) -> bool:
         """Whether it has been run before, as far as that can be seen; what it found out then is learnt."""
-        if (act.keeps and self._facts.get(act.keeps)) or (act.secret and self._checks.secrets.get(act.secret)):
+        if (act.keeps and self._facts.get(act.keeps)) or (act.secret and not self._lacks(act.secret)):
             return True
         words = tuple(self._facts.filled(word) for word in act.done_if)
         if not words or not self._tools.has(act.tool) or self._facts.missing(act.done_if):
