@@ -7,14 +7,15 @@ start of its words."""
 from __future__ import annotations
 
 import json
+import os
 import re
-import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from tests.support.entra_token import token
 
 ROOT = Path(__file__).resolve().parents[2]
 USAGE = 2
@@ -28,7 +29,7 @@ class Refused(Exception):
 
 
 def _new_id() -> str:
-    digits = secrets.token_hex(16)
+    digits = os.urandom(16).hex()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
@@ -118,10 +119,8 @@ def _login(state: State, options: Options) -> None:
 
 def _token(state: State, options: Options) -> str:
     """What Azure's libraries ask for on an administrator's machine."""
-    from tests.support.managed_identity import token  # slow to import, and seldom needed
-
     until = int(time.time()) + 3600
-    stamp = datetime.fromtimestamp(until).strftime("%Y-%m-%d %H:%M:%S.000000")
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S.000000", time.localtime(until))
     held = token(options["--resource"][0], until)
     return json.dumps({"accessToken": held, "expiresOn": stamp, "expires_on": until, "tokenType": "Bearer"})
 
