@@ -126,7 +126,7 @@ def company(azure: AzureServices, folder: Path, *tools: str) -> Iterator[Company
         outputs = {name: text for name, text in azure.environment.items() if name.startswith("TANDEM_")}
         known = {
             "AZURE_TENANT_ID": TENANT,
-            "TANDEM_IDENTITY_PRINCIPAL_ID": PRINCIPAL,
+            "APP_IDENTITY_PRINCIPAL_ID": PRINCIPAL,
             "TANDEM_PUBLIC_URL": "http://127.0.0.1:9",
             "TANDEM_GRAPH_CLIENT_ID": "",
         }

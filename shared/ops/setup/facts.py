@@ -75,7 +75,7 @@ FACTS = (
         "object (principal) ID of the managed identity, which `azd provision` prints",
         GUID,
         NO_GUID,
-        ("TANDEM_IDENTITY_PRINCIPAL_ID",),
+        ("APP_IDENTITY_PRINCIPAL_ID",),
     ),
     Fact("vault", "address of the key vault, which `azd provision` prints", PLACE, NO_PLACE, ("TANDEM_VAULT_URL",)),
     Fact("url", "address of the app, which `azd provision` prints", PLACE, NO_PLACE, ("TANDEM_PUBLIC_URL",)),
