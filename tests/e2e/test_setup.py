@@ -70,7 +70,7 @@ def test_an_administrator_is_walked_through_everything_and_may_stop_in_between(o
     port = free_port()
     office.change(azd={**office.state()["azd"], "TANDEM_PUBLIC_URL": f"http://127.0.0.1:{port}"})
     first = office.run(
-        typed=typed("y", "y", "client-secret", "y", *RIGHTS)
+        typed=typed("y", "y", "managed-identity", "y", "y", *RIGHTS)
         + typed("", "", ALIMAIL, SECRETS["alimail"], "yes", "", "", CORP, APP_KEY, SECRETS["dingtalk"], "y", "y", "n"),
         status=1,
     )

@@ -52,14 +52,13 @@ UNSEEN = """
 ## What can't be looked at
 
 - Whether DingTalk's console has the callback: its first event shows it (`tandem status --json`, `callbacks`).
-- Whether the mailboxes open, when the app signs in with its identity in Azure: only the app can sign in so. The last
-  line of the PowerShell commands shows `InScope`; `tandem setup` shows what the app holds in Entra.
+- Whether the app signs in with its managed identity: only the app itself can. What is looked at is the credential as it
+  stands at the registration.
 - Which permissions the Alimail app has beside those that are used: its console shows them.
 """
 PAIR = """
-With the managed identity, `tandem pair add` and `tandem plan` can't sign in to Microsoft 365 on your own machine. Give
-them a client secret there for as long as you add people, `TANDEM_GRAPH_CLIENT_SECRET` in place of
-`TANDEM_GRAPH_FEDERATED`, and delete it at the app registration afterwards; or choose the client secret for the app too.
+When nobody is added any more and the app signs in with its managed identity, delete the client secret at the app
+registration and in the vault; `tandem setup from-here` makes another when it is needed.
 """
 
 
@@ -100,8 +99,8 @@ def _when(when: Condition | tuple[()]) -> str:
 
 
 def _first_pair() -> str:
-    said, command, _ = FIRST_PAIR.split("\n")
-    return f"{said}\n\n```\n{command.strip()}\n```\n"
+    said, *commands = FIRST_PAIR.split("\n")
+    return f"{said}\n\n```\n" + "".join(f"{command.strip()}\n" for command in commands) + "```\n"
 
 
 if __name__ == "__main__":

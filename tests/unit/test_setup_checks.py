@@ -205,6 +205,14 @@ def test_where_it_is_not_and_az_is_not_either_only_the_administrator_knows(offic
     assert (verdict.kind, verdict.fine) == ("told", True)
 
 
+def test_a_secret_in_the_vault_serves_to_try_mailboxes_where_the_identity_is_not(office: Office) -> None:
+    assert office.look("from_here", proof="managed-identity").kind == "done"
+    assert office.look("rights", proof="managed-identity").kind == "done"
+    office.secrets.delete("graph-client-secret")
+    assert office.look("from_here", proof="managed-identity").kind == "missing"
+    assert office.look("rights", proof="managed-identity").kind == "unseen"
+
+
 # ---- DingTalk
 def test_alimails_secret_is_tried(office: Office) -> None:
     assert office.look("alimail").text == "the vault holds no alimail-client-secret"

@@ -84,15 +84,14 @@ class Checks:
         if lacking := self._lacking("tenant", "client"):
             return lacking
         try:
-            tokens = self._graph()
-            if tokens is not None:
-                tokens.token()
-                return Verdict("done", "the app signs in")
             if self.facts.chosen("proof") != MANAGED_IDENTITY:
-                return Verdict("missing", f"the vault holds no {keys.GRAPH}")
+                return self.from_here()
+            if self._world.identity is None:
+                return self._federated()
+            self._reach.graph_tokens("").token()
         except TandemError as error:
             return Verdict("wrong", str(error))
-        return self._federated()
+        return Verdict("done", "the app signs in")
 
     def _federated(self) -> Verdict:
         """The credential as it stands at the registration, where the identity itself isn't at hand."""
@@ -119,6 +118,18 @@ class Checks:
                 )
         return Verdict("missing", "the registration doesn't trust the app's identity yet")
 
+    def from_here(self) -> Verdict:
+        if lacking := self._lacking("tenant", "client"):
+            return lacking
+        try:
+            secret = self.secrets.get(keys.GRAPH)
+            if secret is None:
+                return Verdict("missing", f"the vault holds no {keys.GRAPH}")
+            self._reach.graph_tokens(secret).token()
+        except TandemError as error:
+            return Verdict("wrong", str(error))
+        return Verdict("done", "the app signs in from here")
+
     def rights(self) -> Verdict:
         if lacking := self._lacking("tenant", "client"):
             return lacking
@@ -128,7 +139,7 @@ class Checks:
             held = self._held(tokens)
             bad = judged(held, choice) if held is not None else None
             if bad or tokens is None:
-                return bad or self._told("rights", "mailboxes can't be tried from here, as only the app can sign in")
+                return bad or self._told("rights", "mailboxes can't be tried, as the app can't sign in from here")
             return self._tried(tokens, choice)
         except TandemError as error:
             return Verdict("wrong", str(error))
@@ -168,8 +179,8 @@ class Checks:
 
     def _graph(self) -> AppTokens | None:
         """None where nothing to sign in with is at hand."""
-        if self.facts.chosen("proof") == MANAGED_IDENTITY:
-            return self._reach.graph_tokens("") if self._world.identity is not None else None
+        if self.facts.chosen("proof") == MANAGED_IDENTITY and self._world.identity is not None:
+            return self._reach.graph_tokens("")
         secret = self.secrets.get(keys.GRAPH)
         return self._reach.graph_tokens(secret) if secret else None
 

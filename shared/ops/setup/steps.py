@@ -55,6 +55,15 @@ def _permissions(rights: str) -> Command:
     return Command("az", words, f"Asks for {', '.join(sorted(IN_ENTRA[rights]))}.", when=("rights", rights))
 
 
+def _client_secret(when: Condition) -> Command:
+    words = (
+        "ad app credential reset --id <client> --append --display-name tandem --years 1 --query password --output tsv"
+    )
+    return Command(
+        "az", _words(words), "It is good for a year. Its output goes into the vault.", secret=keys.GRAPH, when=when
+    )
+
+
 def _setting(name: str, value: str, when: Condition | tuple[()]) -> Command:
     return Command("azd", ("env", "set", name, value), when=when)
 
@@ -107,19 +116,19 @@ SIGN_IN = Step(
             "The registration trusts the app's identity in Azure from now on.",
             when=("proof", MANAGED_IDENTITY),
         ),
-        Command(
-            "az",
-            _words(
-                "ad app credential reset --id <client> --append --display-name tandem --years 1"
-                " --query password --output tsv"
-            ),
-            "It is good for a year. Its output goes into the vault.",
-            secret=keys.GRAPH,
-            when=("proof", CLIENT_SECRET),
-        ),
+        _client_secret(("proof", CLIENT_SECRET)),
     ),
     Checks.sign_in,
     decides="proof",
+)
+
+FROM_HERE = Step(
+    "from-here",
+    "Signing in from your own machine",
+    "`tandem pair add` and the next step ask Microsoft 365 as the app. Here that takes a client secret, read from the"
+    " vault; the app in Azure goes on without one.",
+    (_client_secret(("proof", MANAGED_IDENTITY)),),
+    Checks.from_here,
 )
 
 RIGHTS = Step(
@@ -237,11 +246,11 @@ CALLBACK = Step(
     needs=LEAVERS,
 )
 
-STEPS = (REGISTRATION, VAULT, SIGN_IN, RIGHTS, ALIMAIL, DINGTALK, SETTINGS, DEPLOY, CALLBACK)
+STEPS = (REGISTRATION, VAULT, SIGN_IN, FROM_HERE, RIGHTS, ALIMAIL, DINGTALK, SETTINGS, DEPLOY, CALLBACK)
 BY_NAME = {step.name: step for step in STEPS}
 
 FIRST_PAIR = (
-    "Now the first pair. Somebody whose two mailboxes may be tried goes first:\n"
-    "  tandem pair add --name Anna --outlook anna@example.com --dingtalk anna@example.cn\n"
-    "docs/setup.md says at its end what that needs on your own machine."
+    "Now the first pair, in a shell that has azd's values in its environment:\n"
+    '  set -a; eval "$(azd env get-values)"; set +a\n'
+    "  tandem pair add --name Anna --outlook anna@example.com --dingtalk anna@example.cn"
 )
