@@ -3,11 +3,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# How many slow tests run at a time, on however many cores: most of them wait for real time to pass.
+SLOW_WORKERS ?= 6
 STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-unit lint simulate lock clean
+.PHONY: help setup demo demo-once test test-unit lint package simulate lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +40,7 @@ demo-once: $(STAMP)
 
 test: setup lint ## lint, then every test, with the coverage of the engine (the slow ones without, it would triple them)
 	@$(BIN)/python -m pytest --numprocesses auto -m "not slow" --cov --cov-report=term
-	@$(BIN)/python -m pytest --numprocesses auto -m slow
+	@$(BIN)/python -m pytest --numprocesses $(SLOW_WORKERS) --dist worksteal -m slow
 
 test-unit: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses auto tests/unit
@@ -48,6 +50,9 @@ lint: $(STAMP) ## ruff, mypy and import-linter
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+package: $(STAMP) ## write what is deployed to dist/tandem.zip; azd makes the same by itself
+	@$(BIN)/python -m tests.support.package dist/tandem.zip
 
 simulate: $(STAMP) ## run random people, faults and crashes against the whole product
 	@$(BIN)/tandem simulate

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import azure.functions as func
 
+from functions.ready import ready
 from shared.dingtalk.callback import CallbackRefused, Forged, Malformed, Stale
-from shared.wiring.product import get_product
+from shared.model.errors import SignInRefused
 
 MAX_BODY = 64 * 1024
 """Bytes. An event holds ids and no content; a genuine one stays far below this."""
@@ -25,9 +26,12 @@ def dingtalk_callback(request: func.HttpRequest) -> func.HttpResponse:
     """Answer DingTalk within its 1.5 seconds, by an encrypted "success" once the event is noted.
 
     Malformed 400, forged 401, stale 403, oversized 413, and 404 where no app is set up. Only when a genuine event can't
-    be noted does the request fail, and DingTalk sends it again.
+    be noted, or the app's secrets aren't there yet (503), does the request fail, and DingTalk sends it again.
     """
-    callback = get_product().callback
+    product = ready()
+    if product is None:
+        return _text(503, "not set up yet")
+    callback = product.callback
     if callback is None:
         return _text(404, "no DingTalk app is set up here")
     body = request.get_body()
@@ -39,6 +43,8 @@ def dingtalk_callback(request: func.HttpRequest) -> func.HttpResponse:
     except CallbackRefused as refused:
         logger.warning("%s", refused)
         return _text(STATUSES[type(refused)], type(refused).__name__.lower())
+    except SignInRefused:  # the log has said which secret is missing
+        return _text(503, "not set up yet")
     return func.HttpResponse(json.dumps(answer), mimetype="application/json")
 
 

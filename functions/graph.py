@@ -6,7 +6,8 @@ import logging
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.ready import ready
+from shared.model.errors import NewerState
 
 MAX_BODY = 1024 * 1024
 """Bytes. Graph packs notifications of one subscription into a request; a genuine one stays far below this."""
@@ -24,7 +25,8 @@ def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
 
     A new subscription is confirmed by giving back the decoded `validationToken` as plain text. Everything else is
     answered 202, genuine or not, so that a prober learns nothing; the service verifies and drops. Only when the
-    service fails to note a genuine hint does the request fail, and Graph sends it again.
+    service fails to note a genuine hint, or the app is not set up yet, does the request fail, and Graph sends it
+    again.
     """
     token = request.params.get("validationToken")
     if token is not None:
@@ -33,5 +35,11 @@ def graph_notifications(request: func.HttpRequest) -> func.HttpResponse:
     if len(body) > MAX_BODY:
         logger.warning("dropped a Graph notification of %d bytes: more than %d", len(body), MAX_BODY)
     else:
-        get_product().service.notified(body)
+        product = ready()
+        if product is None:
+            return func.HttpResponse(status_code=503)
+        try:
+            product.service.notified(body)
+        except NewerState:  # a newer version has taken over; Graph's next try will meet it
+            return func.HttpResponse(status_code=503)
     return func.HttpResponse(status_code=202)

@@ -2,6 +2,9 @@
 
 No function is triggered by the poison queues: a trigger that succeeds deletes its message, and one that fails moves it
 on to a poison queue of its own. So they stay where they can be listed and replayed; the timer counts and tells them.
+
+A message only says where to look: what there is to do stands in rows, and the timer asks for it again. So one that
+comes while the app can't start for its settings is done with, and doesn't end as poison.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.ready import ready
 
 blueprint = func.Blueprint()
 
@@ -20,21 +23,24 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name="poll", connection="AzureWebJobsStorage")
 def poll(message: func.QueueMessage) -> None:
     """Look at a shard of pairs and enqueue those that differ."""
-    get_product().service.poll(_object(message))
+    if (product := ready()) is not None:
+        product.service.poll(_object(message))
 
 
 @blueprint.function_name("work")
 @blueprint.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
 def work(message: func.QueueMessage) -> None:
     """Reconcile a (pair, kind), or act upon what a callback told."""
-    get_product().service.work(_object(message))
+    if (product := ready()) is not None:
+        product.service.work(_object(message))
 
 
 @blueprint.function_name("bulk")
 @blueprint.queue_trigger(arg_name="message", queue_name="bulk", connection="AzureWebJobsStorage")
 def bulk(message: func.QueueMessage) -> None:
     """Reconcile a (pair, kind) in short turns that yield to live work."""
-    get_product().service.work(_object(message), bulk=True)
+    if (product := ready()) is not None:
+        product.service.work(_object(message), bulk=True)
 
 
 def _object(message: func.QueueMessage) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.ready import ready
 
 blueprint = func.Blueprint()
 
@@ -15,4 +15,5 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="%TANDEM_TICK_SCHEDULE%", run_on_startup=False, use_monitor=False)
 def tick(timer: func.TimerRequest) -> None:
     """Put what is due into the queues. The setting TANDEM_TICK_SCHEDULE is NCRONTAB with seconds, in UTC."""
-    get_product().service.tick()
+    if (product := ready()) is not None:
+        product.service.tick()

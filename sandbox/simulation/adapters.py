@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -159,10 +160,11 @@ class SimStream:
 
 
 class Stored:
-    """A table's rows, outliving every worker."""
+    """A table's rows, outliving every worker: the etag of each, and what JSON makes of its value, as bytes (marshal,
+    since it reads three times as fast and nearly everything that happens reads rows)."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[str, tuple[str, str]]] = {}
+        self.rows: dict[str, dict[str, tuple[str, bytes]]] = {}
         self.order: dict[str, list[str]] = {}
         self.version = 0
 
@@ -230,12 +232,12 @@ class SimTable:
             if op.key not in rows:
                 insort(order, op.key)
             etags[op.key] = str(self._stored.version)
-            rows[op.key] = (etags[op.key], json.dumps(op.value))
+            rows[op.key] = (etags[op.key], marshal.dumps(json.loads(json.dumps(op.value))))
         return etags
 
 
-def _entity(key: str, row: tuple[str, str]) -> Entity:
-    return Entity(key, json.loads(row[1]), row[0])
+def _entity(key: str, row: tuple[str, bytes]) -> Entity:
+    return Entity(key, marshal.loads(row[1]), row[0])
 
 
 class SimQueue:
@@ -297,7 +299,7 @@ class SimSecrets:
     def __init__(self) -> None:
         self._secrets: dict[str, str] = {}
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, fresh: bool = False) -> str | None:
         return self._secrets.get(name)
 
     def set(self, name: str, value: str) -> None:

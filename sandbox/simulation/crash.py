@@ -1,9 +1,9 @@
-"""Every crash point of small scenarios: killed before and after each outside call, with the effect in flight landing
-early, late or never, restarted at once and again after the longest request."""
+"""Small scenarios with a crash at one outside call: the effect in flight lands early, late or never, and the worker is
+restarted at once or after the longest request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox.dingtalk import Switches as DingTalkSwitches
@@ -20,6 +20,7 @@ LONGEST = 120.0
 """Longer than any request may take to land: time-out and grace."""
 LANDINGS = ("never", "early", "late")
 RESTARTS = (0.5, LONGEST)
+SEED = 1
 
 Act = Callable[[Stage, Oracle], None]
 
@@ -101,16 +102,14 @@ SCENARIOS: dict[str, tuple[Act, ...]] = {
 
 
 class Play:
-    """One scenario, with or without a crash at one of its calls."""
+    """One scenario. `choose`: asked at each call that may kill, by its number; the point to die at, or None."""
 
-    def __init__(self, scenario: str, point: Point | None = None, seed: int = 1) -> None:
-        self.world = World(seed, self._fate)
+    def __init__(self, scenario: str, choose: Callable[[int], Point | None] = lambda number: None) -> None:
+        self.world = World(SEED, self._fate)
         self.stage = Stage(self.world, microsoft=MicrosoftSwitches(), dingtalk=DingTalkSwitches())
         self.oracle = Oracle(self.stage.mailboxes, lambda: self.world.now - EPOCH, self.stage.office.rows)
-        self._acts, self._point = SCENARIOS[scenario], point
+        self._acts, self._choose = SCENARIOS[scenario], choose
         self._watching, self.calls = False, 0
-        if point is not None:
-            self.stage.restart = lambda: point.restart
 
     def run(self) -> list[tuple[str, str]]:
         """-> violations."""
@@ -137,22 +136,17 @@ class Play:
         if not self._watching:
             return fate
         self.calls += 1
-        if self._point is not None and self.calls == self._point.number:
+        point = self._choose(self.calls)
+        if point is not None:
+            self.stage.restart = lambda: point.restart
             fate.crash = True
-            if self._point.landing == "never":
+            if point.landing == "never":
                 fate.effect_after = None
-            elif self._point.landing == "late":
+            elif point.landing == "late":
                 fate.effect_after = 40.0 if kind == "effect" else 3.0
         return fate
 
 
-def points(scenario: str) -> Iterator[Point]:
-    """Every point of a scenario: as many calls as it makes without a crash, times landings, times restarts."""
-    calm_play = Play(scenario)
-    violations = calm_play.run()
-    if violations:
-        raise AssertionError(f"{scenario} fails without any crash: {violations}")
-    for number in range(1, calm_play.calls + 1):
-        for landing in LANDINGS:
-            for restart in RESTARTS:
-                yield Point(scenario, number, landing, restart)
+def play(point: Point) -> Play:
+    """From the beginning, with the crash of this point."""
+    return Play(point.scenario, lambda number: point if number == point.number else None)

@@ -201,7 +201,7 @@ class FolderOracle:
             gone = edit.superseded or {key, edit.folder, self.now_called(edit.value), edit.value} & self._may_go
             if gone or key not in links or _journaled(rows, key, edit.field):
                 continue
-            if not self.keeps_id and (self._is_moved_and_renamed(edit) or _is_made_again(rows, key)):
+            if not self.keeps_id and (self._is_lost_from_sight(edit) or _is_made_again(rows, key)):
                 continue
             if any(start - BLIND <= edit.at <= end for _, start, end in windows):
                 continue
@@ -209,6 +209,11 @@ class FolderOracle:
             shown = {side: self._shown(side, links[key][side]["id"], edit.field) for side in SIDES}
             if any(value != wanted for value in shown.values()) and not (self.flat and edit.field == "parent"):
                 self._fail("folder edit lost", f"{edit} {shown}; {self._story()}")
+
+    def _is_lost_from_sight(self, edit: FolderEdit) -> bool:
+        """It, or the folder it was moved into, can't be known as the one that it was."""
+        into = (e for e in self.edits if edit.field == "parent" and e.folder == edit.value)
+        return any(self._is_moved_and_renamed(e) for e in (edit, *into))
 
     def _is_moved_and_renamed(self, edit: FolderEdit) -> bool:
         """Under another id and another name an empty folder can't be known again: it is deleted and made again."""
@@ -243,8 +248,13 @@ def _keys(rows: Rows) -> dict[str, str]:
 
 
 def _is_made_again(rows: Rows, key: str) -> bool:
-    """An empty folder that moved and got another id can't be known again where two had its name."""
-    return any(row["what"] == "made again" and row["link"] == f"f:={key}" for n, row in rows.items() if n[:2] == "j:")
+    """An empty folder that moved and got another id can't be known again where two had its name, nor while it is not
+    certain that it was made."""
+    lines = [row for name, row in rows.items() if name.startswith("j:") and row["link"] == f"f:={key}"]
+    return any(
+        row["what"] == "made again" or (row["what"] == "not found" and row["detail"]["kind"] == "create")
+        for row in lines
+    )
 
 
 def _journaled(rows: Rows, key: str, field: str) -> bool:

@@ -23,6 +23,7 @@ from sandbox.simulation.adapters import (
 from sandbox.simulation.world import EPOCH, World
 from sandbox.truth import Mailbox
 from shared.model.pairs import Pair
+from shared.sync.schema import SCHEMA, Schema
 from shared.wiring.pairs import Pairs
 from shared.wiring.product import Parts, Product, build
 from shared.wiring.settings import load_settings
@@ -71,8 +72,8 @@ class Office:
         self._secrets.set("imap-pair-1", "client-password")
         Pairs(SimTable(World(0), self._stored)).add(Pair("pair-1", "Chan", OUTLOOK, DINGTALK, since=EPOCH))
 
-    def product(self, skew: float = 0.0) -> Product:
-        """A fresh process of the product; its clock is off by `skew` seconds."""
+    def product(self, skew: float = 0.0, schema: Schema = SCHEMA) -> Product:
+        """A fresh process of the product; its clock is off by `skew` seconds. `schema`: the shape of rows it knows."""
         world, clock = self.world, SimClock(self.world, skew)
         parts = Parts(
             table=SimTable(world, self._stored),
@@ -88,7 +89,7 @@ class Office:
         )
         empties = self.dingtalk.switches.folder_delete == "empties"
         settings = {**self._settings, "TANDEM_ALIMAIL_DELETES_FOLDERS": str(not empties).lower()}
-        return build(load_settings(settings), parts)
+        return build(load_settings(settings), parts, schema)
 
     def rows(self, partition: str = "pair-1:mail") -> dict[str, Mapping[str, Any]]:
         """The rows of a partition, the pair's ledger by default, as they stand."""
@@ -96,8 +97,10 @@ class Office:
 
 
 class Worker:
-    def __init__(self, office: Office, skew: float) -> None:
-        self.service = office.product(skew).service
+    """`schema` as for `Office.product`: a worker may be of another version than the rest."""
+
+    def __init__(self, office: Office, skew: float, schema: Schema = SCHEMA) -> None:
+        self.service = office.product(skew, schema).service
         self.busy = False
 
     def handle(self, queue: str, message: Mapping[str, Any]) -> None:

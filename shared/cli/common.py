@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.wiring.pairs import Pairs
     from shared.wiring.product import Product
 
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 PairName = Annotated[str, typer.Argument(metavar="PAIR", help="Its id, its name, or one of its addresses.")]
 
 FAILED = 1

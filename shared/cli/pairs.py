@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from shared.cli.common import FAILED, PairName, clock, complaints, console, find, product
+from shared.cli.common import FAILED, PairName, Yes, clock, complaints, console, find, product
 
 if TYPE_CHECKING:
     from shared.model.pairs import Pair
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The people whose two mailboxes are kept the same.", no_args_is_help=True)
 
 Stdin = Annotated[bool, typer.Option("--client-password-stdin", help="Read the client password from standard input.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
 @app.command()
@@ -117,7 +116,7 @@ def pause(pair: PairName) -> None:
 def resume(pair: PairName) -> None:
     """Go on with a paused pair."""
     with product() as built:
-        held = replace(find(built.pairs, pair), paused=False)
+        held = replace(find(built.pairs, pair), paused=False, paused_why="")
         built.pairs.save(held)
         built.desk.wake(held)
         console.print("It goes on.")

@@ -150,7 +150,10 @@ def _what(step: Planned) -> str:
     return f"{changes} (held)" if step.held else changes or step.kind
 
 
-PAUSED = {"left": "the person has left the organisation in DingTalk"}
+PAUSED = {
+    "left": "the person has left the organisation in DingTalk",
+    "moving": "moved to another place; there `tandem move arrive` lets it go on",
+}
 FOLDER_WORDS = {"make folder": "", "rename folder": " to ", "move folder": " below ", "delete folder": ""}
 WORDS = {
     ("read", True): "mark read",

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from shared.dingtalk.openapi_errors import code_of, failure
 from shared.model.errors import NotPermitted, Unavailable
+from shared.ports.state import Secret
 from shared.ports.world import Clock, HttpRequest, Transport, TransportError
 
 MARGIN = 120.0
@@ -35,11 +36,11 @@ class AppTokens:
         url: str,
         old_url: str,
         app_key: str,
-        app_secret: str,
+        app_secret: Secret,
         lock: AbstractContextManager[object],
     ) -> None:
         self._transport, self._clock, self._lock = transport, clock, lock
-        self._url, self._old_url, self._app = url, old_url, (app_key, app_secret)
+        self._url, self._old_url, self._app_key, self._secret = url, old_url, app_key, app_secret
         self._token, self._asked, self._until = "", 0.0, 0.0
         self._own = False
 
@@ -53,12 +54,23 @@ class AppTokens:
             return self._token
 
     def _renew(self) -> None:
+        """A refused secret is read anew: another one may have taken its place."""
+        secret = self._secret()
+        try:
+            self._ask(secret)
+        except NotPermitted:
+            newer = self._secret(fresh=True)
+            if newer == secret:
+                raise
+            self._ask(newer)
+
+    def _ask(self, secret: str) -> None:
         asked = self._clock.now()
-        self._token, life = self._old() if self._own else self._new()
+        self._token, life = self._old(secret) if self._own else self._new(secret)
         self._asked, self._until = asked, asked + life - MARGIN
 
-    def _new(self) -> tuple[str, float]:
-        body = json.dumps(dict(zip(("appKey", "appSecret"), self._app, strict=True))).encode()
+    def _new(self, secret: str) -> tuple[str, float]:
+        body = json.dumps({"appKey": self._app_key, "appSecret": secret}).encode()
         request = HttpRequest(
             "POST", f"{self._url}/v1.0/oauth2/accessToken", {"content-type": "application/json"}, body
         )
@@ -70,8 +82,8 @@ class AppTokens:
             raise Unavailable(f"DingTalk gave no token (status {status})", code=code)
         raise NotPermitted(f"DingTalk gave no token (status {status}): {ADVICE}", code=code)
 
-    def _old(self) -> tuple[str, float]:
-        query = urlencode(dict(zip(("appkey", "appsecret"), self._app, strict=True)))
+    def _old(self, secret: str) -> tuple[str, float]:
+        query = urlencode({"appkey": self._app_key, "appsecret": secret})
         status, answer = self._send(HttpRequest("GET", f"{self._old_url}/gettoken?{query}"))
         if status != 200 or not answer:
             raise Unavailable(f"DingTalk's old host gave no token (status {status})", code=str(status))

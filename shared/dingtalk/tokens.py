@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from shared.dingtalk.errors import retry_after
 from shared.model.answers import Must, fits, parsed, plain_code
 from shared.model.errors import NotPermitted, Unavailable
+from shared.ports.state import Secret
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
 
 TOKEN = {"access_token": Must(str), "expires_in": (int, float, str)}
@@ -35,14 +36,13 @@ class ClientCredentials:
         clock: Clock,
         base_url: str,
         client_id: str,
-        client_secret: str,
+        client_secret: Secret,
         lock: AbstractContextManager[object],
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._url = base_url.rstrip("/") + "/oauth2/v2.0/token"
-        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        self._form = urlencode(form).encode()
+        self._client_id, self._secret = client_id, client_secret
         self._lock = lock
         self._token = ""
         self._until = 0.0
@@ -54,10 +54,22 @@ class ClientCredentials:
             return self._token
 
     def _renew(self) -> None:
+        """A refused secret is read anew: another one may have taken its place."""
+        secret = self._secret()
+        try:
+            self._ask(secret)
+        except NotPermitted:
+            newer = self._secret(fresh=True)
+            if newer == secret:
+                raise
+            self._ask(newer)
+
+    def _ask(self, secret: str) -> None:
+        form = {"grant_type": "client_credentials", "client_id": self._client_id, "client_secret": secret}
         headers = {"content-type": "application/x-www-form-urlencoded"}
         asked = self._clock.now()
         try:
-            response = self._transport.send(HttpRequest("POST", self._url, headers, self._form))
+            response = self._transport.send(HttpRequest("POST", self._url, headers, urlencode(form).encode()))
         except TransportError as error:
             raise Unavailable("Alimail gave no answer when asked for a token") from error
         answer = _answer(response)

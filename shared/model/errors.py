@@ -103,7 +103,18 @@ class StoreUnavailable(TandemError):
     scope: Scope = "app"
 
 
+class NewerState(TandemError):
+    """The state was written by a newer version of Tandem: nothing was read from it or written to it."""
+
+    retryable = True
+    scope: Scope = "app"
+
+
 class WrongSettings(TandemError):
-    """The settings or the input can't be used; nothing was changed."""
+    """The settings or the input can't be used; nothing was changed. `names`: the settings and secrets."""
 
     scope: Scope = "app"
+
+    def __init__(self, message: str, *, names: tuple[str, ...] = (), code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.names = names

@@ -14,7 +14,8 @@ class Pair:
     `union_id` and `user_id`: the person in DingTalk's directory, within one developer's apps and within the
     organisation; "" while unknown. `paused_why`: a word for the reason when it wasn't the administrator's wish.
     `language`: a tag (zh-CN, zh-TW, en) for what Tandem names in the mailboxes. `exclude_folders`: folders left alone,
-    with their twins and everything below, as "outlook/<id>" or "dingtalk/<id>"."""
+    with their twins and everything below, as "outlook/<id>" or "dingtalk/<id>". `schema`: the version that all rows of
+    its ledger are known to be in."""
 
     id: str
     name: str
@@ -29,6 +30,7 @@ class Pair:
     paused_why: str = ""
     language: str = "zh-CN"
     exclude_folders: tuple[str, ...] = ()
+    schema: int = 1
 
     def address(self, side: Side) -> str:
         return self.outlook if side == "outlook" else self.dingtalk

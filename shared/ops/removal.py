@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from shared.model.errors import TandemError, Unavailable
+from shared.model.errors import TandemError
 from shared.model.pairs import Pair
-from shared.ports.state import Op, Table
-from shared.ports.world import Clock, Random
+from shared.ops.standstill import Standstill, clear
+from shared.ports.state import Table
 from shared.sync.calls import partition
-from shared.sync.lease import Leases
-
-BATCH = 100
-FIRST, LAST = "", "\U0010ffff"
 
 
 class Removal:
@@ -23,16 +19,14 @@ class Removal:
     def __init__(
         self,
         table: Table,
-        clock: Clock,
-        random: Random,
-        lease: float,
+        standstill: Standstill,
         *,
         save: Callable[[Pair], None],
         drop: Callable[[str], None],
         forget_password: Callable[[Pair], None],
         unsubscribe: Callable[[Pair], None],
     ) -> None:
-        self._table, self._clock, self._random, self._lease = table, clock, random, lease
+        self._table, self._standstill = table, standstill
         self._save, self._drop = save, drop
         self._forget_password, self._unsubscribe = forget_password, unsubscribe
 
@@ -40,7 +34,7 @@ class Removal:
         """-> what could not be done at a vendor, and does no harm. Waits for a run that is under way; Unavailable when
         that takes longer than a lease does."""
         self._save(replace(pair, paused=True))
-        self._wait_for_lease(pair)
+        self._standstill.take(pair)
         notes = []
         try:
             self._unsubscribe(pair)
@@ -50,17 +44,6 @@ class Removal:
                 " themselves within a week, and are dropped until then"
             )
         self._forget_password(pair)
-        self._clear(partition(pair.id))
+        clear(self._table, partition(pair.id))
         self._drop(pair.id)
         return notes
-
-    def _wait_for_lease(self, pair: Pair) -> None:
-        leases, end = Leases(self._table, partition(pair.id), self._lease), self._clock.monotonic() + self._lease + 5.0
-        while leases.take(self._random.token()) is None:
-            if self._clock.monotonic() > end:
-                raise Unavailable(f"a run of pair {pair.id} does not end; the pair is paused: remove it again later")
-            self._clock.sleep(1.0)
-
-    def _clear(self, name: str) -> None:
-        while rows := list(self._table.scan(name, FIRST, LAST, BATCH)):
-            self._table.transact(name, [Op("delete", row.key) for row in rows])

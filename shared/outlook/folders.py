@@ -43,44 +43,60 @@ WHAT = "the folder list"
 
 class Folders:
     """A well-known folder's id never changes, so it is asked for until it is known (archive and some others come into
-    being at their first use)."""
+    being at their first use). Which folders had children is remembered from one walk to the next, so that theirs are
+    asked for at once; what a walk shows comes from its own answers alone."""
 
     def __init__(self, graph: Graph, mailbox: str) -> None:
         self._graph, self._url = graph, f"{mailbox}/mailFolders"
         self._roles: Mapping[str, Role] = {}
         self._unknown: tuple[str, ...] = tuple(WELL_KNOWN)
+        self._parents: tuple[str, ...] = ()
 
     def part(self, name: str) -> Part:
         """The read that tells a well-known folder's id."""
         return Part(f"{self._url}/{name}?$select=id")
 
     def tree(self) -> tuple[Folder, ...]:
-        """Every folder, parents first. One request for the top and the roles, then one batch per level. Unavailable
-        when the list is not whole, NotPermitted when there is no mailbox."""
-        names = self._unknown
-        top, *answers = self._graph.batch([Part(self._url + LIST), *map(self.part, names)], WHAT)
-        self._learn(zip(names, answers, strict=True))
+        """Every folder, parents first. One request for the top, the roles and what is below known parents, then one
+        batch per level for parents that are new. Unavailable when the list is not whole, NotPermitted when there is no
+        mailbox."""
+        names, known = self._unknown, self._parents
+        parts = [Part(self._url + LIST), *map(self.part, names), *map(self._below, known)]
+        top, *answers = self._graph.batch(parts, WHAT)
+        self._learn(zip(names, answers, strict=False))
+        below = dict(zip(known, answers[len(names) :], strict=True))
         tree: dict[str, Folder] = {}
+        parents: list[str] = []
         level: Mapping[Folder | None, Answer] = {None: top}
         while level:
-            parents = list[Folder]()
-            for above, answer in level.items():
-                for value in self._listed(answer):
-                    folder = _folder(value, above, self._roles)
-                    if folder.id in tree:
-                        raise Unavailable("Graph's folder list shows a folder twice; it is read again", code="twice")
-                    tree[folder.id] = folder
-                    if value.get("childFolderCount"):
-                        parents.append(folder)
-            parts = [Part(f"{self._url}/{parent.id}/childFolders{LIST}") for parent in parents]
-            level = dict(zip(parents, self._graph.batch(parts, WHAT), strict=True))
+            found = [folder for above, answer in level.items() for folder in self._take(above, answer, tree)]
+            new = [folder.id for folder in found if folder.id not in below]
+            below.update(zip(new, self._graph.batch([*map(self._below, new)], WHAT), strict=True))
+            level = {folder: below[folder.id] for folder in found}
+            parents += [folder.id for folder in found]
+        self._parents = tuple(parents)
         if ALWAYS - {folder.role for folder in tree.values()}:
             raise Unavailable("Graph's folder list is not whole; it is read again later", code="cut_short")
         return tuple(tree.values())
 
+    def _below(self, id: str) -> Part:
+        return Part(f"{self._of(id)}/childFolders{LIST}")
+
+    def _take(self, above: Folder | None, answer: Answer, tree: dict[str, Folder]) -> list[Folder]:
+        """Put the folders of a list into the tree; -> those that have children."""
+        parents = list[Folder]()
+        for value in self._listed(answer):
+            folder = _folder(value, above, self._roles)
+            if folder.id in tree:
+                raise Unavailable("Graph's folder list shows a folder twice; it is read again", code="twice")
+            tree[folder.id] = folder
+            if value.get("childFolderCount"):
+                parents.append(folder)
+        return parents
+
     def is_empty(self, id: str) -> bool:
         """A listing, not the counters: they may lag."""
-        parts = [Part(f"{self._of(id)}/messages?$select=id&$top=1"), Part(f"{self._of(id)}/childFolders{LIST}")]
+        parts = [Part(f"{self._of(id)}/messages?$select=id&$top=1"), self._below(id)]
         answers = self._graph.batch(parts, "what is in a folder")
         for answer in answers:
             if answer.status != 200:

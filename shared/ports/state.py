@@ -135,8 +135,9 @@ class Blobs(Protocol):
 class Secrets(Protocol):
     """Names are lower-case letters, digits and dashes; values are 1 to 25,000 bytes. ValueError otherwise."""
 
-    def get(self, name: str) -> str | None:
-        """None when it isn't there. Where the store is elsewhere, another process's change may show minutes later."""
+    def get(self, name: str, fresh: bool = False) -> str | None:
+        """None when it isn't there. Where the store is elsewhere, another process's change may show minutes later, and
+        within 10 s to who asks for it `fresh`."""
         ...
 
     def set(self, name: str, value: str) -> None: ...
@@ -145,3 +146,12 @@ class Secrets(Protocol):
         ...
 
     def delete(self, name: str) -> None: ...
+
+
+class Secret(Protocol):
+    """One secret of the app's own, such as what it signs in with."""
+
+    def __call__(self, fresh: bool = False) -> str:
+        """Its value; `fresh`: as it is now, for who has just been refused. SignInRefused when there is none that can be
+        used, Unavailable when it can't be read now."""
+        ...

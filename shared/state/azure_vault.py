@@ -26,6 +26,8 @@ WAIT, STEP = 240.0, 0.5
 """Seconds to wait for another who adds, or for the vault to carry something out, and between two looks."""
 KEPT = 300.0
 """Seconds for which a value that was read is not read again: a vault takes money and time for each look."""
+FRESH = 10.0
+"""The same for who asks for it fresh: who is refused again and again, or knocks with forged calls, makes no load."""
 
 
 class VaultSecrets:
@@ -48,10 +50,10 @@ class VaultSecrets:
         self._table = table
         self._kept: dict[str, tuple[float, str]] = {}
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, fresh: bool = False) -> str | None:
         """WrongSettings when somebody has disabled it."""
-        until, value = self._kept.get(check_secret_name(name), (0.0, ""))
-        return value if time.monotonic() < until else self._read(name)
+        read, value = self._kept.get(check_secret_name(name), (-KEPT, ""))
+        return value if time.monotonic() - read < (FRESH if fresh else KEPT) else self._read(name)
 
     def set(self, name: str, value: str) -> None:
         check_secret_name(name), check_secret(value)
@@ -138,7 +140,7 @@ class VaultSecrets:
         self._client.begin_recover_deleted_secret(name, _polling_interval=STEP).wait(WAIT)
 
     def _keep(self, name: str, value: str) -> None:
-        self._kept[name] = (time.monotonic() + KEPT, value)
+        self._kept[name] = (time.monotonic(), value)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class FileSecrets:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, fresh: bool = False) -> str | None:
         return self._read().get(check_secret_name(name))
 
     def set(self, name: str, value: str) -> None:

@@ -16,12 +16,13 @@ from shared.ports.world import Clock, Executor
 from shared.sync.brake import Held, approve, held
 from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.folders import FolderMap
-from shared.sync.lease import Leases
+from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
 from shared.sync.reconcile import Reconcile
 from shared.sync.rows import DUE, INTENT, LEASE, LINK, WAITING, after, link_of_json, waiting_of_json
 from shared.sync.run import Policy, Run, open_run
+from shared.sync.schema import SCHEMA, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,17 @@ class Desk:
         replicas: Callable[[Pair, Side], Replica],
         key: bytes,
         policy: Policy,
+        schema: Schema = SCHEMA,
     ) -> None:
+        self._schema = schema
         self._table, self._queue, self._clock, self._executor = table, queue, clock, executor
         self._replicas, self._key, self._policy = replicas, key, policy
 
     def status(self, pair: Pair) -> Status:
         name, table = partition(pair.id), self._table
         lease = table.get(name, [LEASE]).get(LEASE)
+        if lease is not None and lease.value.get("migrated", 1) != self._schema.version:
+            table = self._taken(name)[0]
         links = [link_of_json(e.value) for e in table.scan(name, LINK, after(LINK))]
         due = next((float(e.key.split(":")[1]) for e in table.scan(name, DUE, after(DUE), 1)), None)
         return Status(
@@ -133,11 +138,8 @@ class Desk:
     def preview(self, pair: Pair) -> Preview:
         """What a run would do now, item by item. It reads at both vendors and writes nothing anywhere. Raises what the
         reads raise."""
-        name, table = partition(pair.id), Overlay(self._table)
-        self._free_lease(table, name)
-        leases = Leases(table, name, self._policy.lease)
-        lease = leases.take("preview")
-        assert lease is not None
+        name = partition(pair.id)
+        table, leases, lease = self._taken(name)
         session = Session(table, name, leases, lease)
         replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
         run = open_run(pair, session, replicas, self._key, self._policy, self._clock, self._executor)
@@ -146,12 +148,16 @@ class Desk:
         steps += [_planned(run, intent, intent not in allowed) for intent in planned]
         return Preview(tuple(steps), tuple(row for row in session.all_waiting() if row.reason != "copying"))
 
-    @staticmethod
-    def _free_lease(table: Overlay, name: str) -> None:
-        """Whoever has it goes on undisturbed: this one is free in the overlay alone."""
+    def _taken(self, name: str) -> tuple[Overlay, Leases, Lease]:
+        """The rows with the lease taken, and in this version, in memory alone: whoever has it goes on undisturbed."""
+        table = Overlay(self._table)
         row = table.get(name, [LEASE]).get(LEASE)
         if row is not None:
             table.transact(name, [Op("put", LEASE, {**row.value, "expiry": 0.0})])
+        leases = Leases(table, name, self._policy.lease, self._schema)
+        lease = leases.take("preview")
+        assert lease is not None
+        return table, leases, leases.upgrade(lease)
 
 
 def _planned(run: Run, intent: Intent, held: bool) -> Planned:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from shared.model.errors import Conflict, NotFound, TandemError
+from shared.model.errors import Conflict, NewerState, NotFound, TandemError
 from shared.model.pairs import Pair
 from shared.ports.state import Op, Table, WorkQueue
 from shared.sync.rows import after
@@ -169,6 +169,8 @@ class Events:
         event = Event(str(message["event"]), held.value["type"], tuple(held.value["users"]))
         try:
             self.HANDLERS[event.type](self, event)
+        except NewerState:
+            raise
         except TandemError as exc:
             log.warning("event %s: %s (%s); tried again later", event.type, type(exc).__name__, exc.code)
             tries = {**held.value, "tries": held.value["tries"] + 1}

@@ -2,16 +2,16 @@
 
 | row | holds |
 |---|---|
-| `lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended |
-| `dirty` | set by whoever found the lease taken |
-| `called` | a message for the hints so far is on its way |
-| `guard` | when a message comes that goes on if the holder of the lease dies |
+| `s:lease` | holder, epoch, expiry, head of the journal, number of links, next wake, how the last run ended, versions |
+| `s:dirty` | set by whoever found the lease taken |
+| `s:called` | a message for the hints so far is on its way |
+| `s:guard` | when a message comes that goes on if the holder of the lease dies |
+| `s:look:<side>:<id>` | a hint, written without the lease; an empty id means the whole side |
 | `l:<key>` | a link; `d:<id>` and `o:<id>` point to it |
 | `u:<side>:<id>` | an item without a link that waits |
 | `m:<hash>` | links and waiting items by identity |
 | `i:<id>` | an open intent |
 | `t:<time>:<row>` | an intent, link or waiting item that is due then |
-| `h:<side>:<id>` | a hint, written without the lease; an empty id means the whole side |
 | `f:=<key>` | a folder's link: both ids, the agreed names as hashes, what is under way |
 | `f:-<side>:<id>` | a folder that has no part in the pairing, and why |
 | `f:tree:<side>` | a hash of that side's tree; `f:facts`: what is known of the vendors' folders |
@@ -32,9 +32,10 @@ from shared.model.words import Side
 
 Json = Mapping[str, Any]
 
-LEASE, DIRTY = "lease", "dirty"
-LINK, WAITING, INTENT, DUE, HINT, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "h:", "f:", "j:"
-
+SERVICE = "s:"
+"""What says who is at it and for what. These rows stand right before what is due, so that one scan shows both."""
+LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
+LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
 
 TREE = "/"
 """In a hint's place of an id: the folder trees have to be walked."""

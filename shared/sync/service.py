@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.model.errors import Conflict, LeaseLost, NotFound, TandemError
+from shared.model.errors import Conflict, LeaseLost, NewerState, NotFound, TandemError
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
 from shared.ports.replica import Replica, Subscriptions
@@ -23,8 +23,9 @@ from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, TREE, after, cursor_row, due_row, walked_row
+from shared.sync.rows import TREE, after, cursor_row, walked_row
 from shared.sync.run import Policy, open_run
+from shared.sync.schema import SCHEMA, Schema
 from shared.sync.watch import differing
 
 log = logging.getLogger("tandem.sync")
@@ -36,6 +37,9 @@ PEOPLE, EVERYBODY = 3600.0, 86400.0
 QUEUES = ("poll", "work", "bulk")
 BULK = 10.0
 """Seconds in which a bulk run starts effects."""
+LATER, TOLD = 60.0, 300.0
+"""Seconds after which a message that only a newer version can work on is looked at again, and between two lines of the
+log that say so."""
 RENEW = 86400.0
 """A subscription is renewed when it has less than this left."""
 
@@ -51,7 +55,8 @@ class AppStatus:
 class Service:
     """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
     `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
-    None where that can't be counted."""
+    None where that can't be counted. `pairs`: read at the beginning of each trigger; NewerState where a newer version
+    has taken over, which ends it with nothing written. `migrated`: keep with the pair which version its rows are in."""
 
     def __init__(
         self,
@@ -64,18 +69,21 @@ class Service:
         replicas: Callable[[Pair, Side], Replica],
         subscriptions: Callable[[Pair], Subscriptions],
         pairs: Callable[[], Sequence[Pair]],
+        migrated: Callable[[Pair, int], None],
         key: bytes,
         policy: Policy,
         notification_url: str | None,
         poll_seconds: float,
         events: Events | None = None,
         poisoned: Callable[[str], int] | None = None,
+        schema: Schema = SCHEMA,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
         self._replicas, self._subscriptions, self._pairs = replicas, subscriptions, pairs
         self._key, self._policy, self._url, self._poll_seconds = key, policy, notification_url, poll_seconds
         self._events, self._poisoned = events, poisoned
+        self._schema, self._migrated, self._told = schema, migrated, -TOLD
 
     # ---- triggers
     def notified(self, body: bytes) -> int:
@@ -96,7 +104,7 @@ class Service:
                     self._renew_soon(pair, str(item["subscriptionId"]))
         for pair_id, ids in named.items():
             leave_hints(self._table, partition(pair_id), OUTLOOK, ids)
-            delay = Leases(self._table, partition(pair_id), self._policy.lease).call()
+            delay = self._leases(pair_id).call()
             if delay is not None:
                 enqueue(self._queue, pair_id, "notified", delay)
         if dropped:
@@ -105,7 +113,10 @@ class Service:
 
     def tick(self) -> None:
         """The one timer: decide what is due, and enqueue it. Calls no vendor."""
-        pairs = [pair for pair in self._pairs() if not pair.paused]
+        try:
+            pairs = [pair for pair in self._pairs() if not pair.paused]
+        except NewerState as exc:
+            return self._tell_newer(exc)
         now = self._table.now()
         if self._turn("poll", now, self._poll_seconds):
             for start in range(0, len(pairs), SHARD):
@@ -123,14 +134,16 @@ class Service:
                 leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
                 enqueue(self._queue, pair.id, "catch-up")
         else:
-            overdue = due_row(now - self._policy.busy, "~")
             for pair in pairs:
-                if any(True for _ in self._table.scan(partition(pair.id), DUE, overdue, 1)):
+                if Leases(self._table, partition(pair.id), self._policy.lease).is_forsaken(self._policy.busy):
                     enqueue(self._queue, pair.id, "due")
 
     def poll(self, message: Mapping[str, Any]) -> None:
         """Look at the pairs of one shard, and enqueue those that differ. Commits nothing but hints."""
-        pairs = {pair.id: pair for pair in self._pairs() if not pair.paused}
+        try:
+            pairs = {pair.id: pair for pair in self._pairs() if not pair.paused}
+        except NewerState as exc:
+            return self._tell_newer(exc)  # the next look is due soon anyway
         for name, act in (("poll", self._look), ("subscribe", self._subscribe)):
             for pair_id in message.get(name, ()):
                 if pair_id in pairs:
@@ -141,7 +154,14 @@ class Service:
 
     def work(self, message: Mapping[str, Any], bulk: bool = False) -> None:
         """Reconcile one pair, or leave a mark for whoever is doing so; or act upon what a callback told. `bulk`: for
-        10 s at most, and no longer than until live work waits."""
+        10 s at most, and no longer than until live work waits. What only a newer version can do is left for it."""
+        try:
+            self._work(message, bulk)
+        except NewerState as exc:
+            self._tell_newer(exc)
+            self._queue.send("bulk" if bulk else "work", message, LATER)
+
+    def _work(self, message: Mapping[str, Any], bulk: bool) -> None:
         if "event" in message or "people" in message:
             if self._events is not None:
                 self._events.work(message)
@@ -149,7 +169,7 @@ class Service:
         pair = next((p for p in self._pairs() if p.id == message.get("pair") and not p.paused), None)
         if pair is None:
             return
-        leases = Leases(self._table, partition(pair.id), self._policy.lease)
+        leases = self._leases(pair.id)
         holder = self._random.token()
         lease = leases.take(holder)
         if lease is None:
@@ -157,9 +177,23 @@ class Service:
             if lease is None and (delay := leases.guard()) is not None:
                 enqueue(self._queue, pair.id, "dirty", delay)
         if lease is not None and lease.epoch == 1 and not any(p.id == pair.id and not p.paused for p in self._pairs()):
-            return  # the first run of a pair that was removed, with all its rows, since the message was looked at
-        if lease is not None:
-            self._run(pair, leases, lease, message.get("cursors") or {}, bulk)
+            return leases.forget(lease)  # the pair was removed, with all its rows, since the message was looked at
+        if lease is not None and (upgraded := self._upgraded(pair, leases, lease)) is not None:
+            self._run(pair, leases, upgraded, message.get("cursors") or {}, bulk)
+
+    def _leases(self, pair_id: str) -> Leases:
+        return Leases(self._table, partition(pair_id), self._policy.lease, self._schema)
+
+    def _upgraded(self, pair: Pair, leases: Leases, lease: Lease) -> Lease | None:
+        """With all rows in this version; None when the lease was lost over it, and a message goes on later."""
+        try:
+            upgraded = leases.upgrade(lease)
+        except LeaseLost:
+            enqueue(self._queue, pair.id, "again", self._policy.retry)
+            return None
+        if pair.schema != upgraded.migrated:
+            self._migrated(pair, upgraded.migrated)
+        return upgraded
 
     # ---- a run
     def _run(self, pair: Pair, leases: Leases, lease: Lease, cursors: Mapping[str, str], bulk: bool) -> None:
@@ -208,6 +242,9 @@ class Service:
     def _look(self, pair: Pair) -> None:
         """Page 1 of what may have changed at DingTalk, compared with the bases of the links."""
         name = partition(pair.id)
+        if pair.schema != self._schema.version:
+            enqueue(self._queue, pair.id, "upgrade")  # what it is compared with can't be read before
+            return
         folders = FolderMap.of(self._table, name)
         if not folders.knows(DINGTALK):
             enqueue(self._queue, pair.id, "first")
@@ -300,6 +337,13 @@ class Service:
         return True
 
     # ---- for people
+    def _tell_newer(self, newer: NewerState) -> None:
+        """Once in a while: the timer alone would say it all the time."""
+        now = self._clock.monotonic()
+        if now - self._told >= TOLD:
+            self._told = now
+            log.error("%s; this one does nothing", newer)
+
     def _tell_poisoned(self) -> None:
         for queue, count in self.app_status().poisoned.items():
             if count:

@@ -71,7 +71,9 @@ class DingTalkMail(Group):
     The app made in the Alimail admin console, and the door for new messages (IMAP)."""
 
     alimail_client_id: str = setting("set it to the ID of the app made in the Alimail admin console, under open API")
-    alimail_client_secret: SecretStr = setting("set it to the secret of the app made in the Alimail admin console")
+    alimail_client_secret: SecretStr | None = setting(
+        "set it to the secret of the app made in the Alimail admin console", None
+    )
     alimail_url: Root = setting(
         "give Alimail's address without a path, such as https://alimail-cn.aliyuncs.com",
         "https://alimail-cn.aliyuncs.com",

@@ -6,8 +6,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
 from shared.dingtalk.callback import Keys
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi import OpenApi
@@ -16,6 +14,7 @@ from shared.dingtalk.openapi_tokens import AppTokens
 from shared.sync.events import Events
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
+from shared.wiring.secrets import app_secret
 from shared.wiring.settings import Settings
 
 
@@ -31,15 +30,16 @@ def open_platform(settings: Settings, parts: Parts, pairs: Pairs) -> OpenPlatfor
     app_key, corp_id = settings.dingtalk_app_key, settings.dingtalk_corp_id
     if app_key is None or corp_id is None:
         return None
-    keys = Keys(_plain(settings.dingtalk_token), _plain(settings.dingtalk_aes_key), app_key, corp_id)
+    token = app_secret("dingtalk_token", settings, parts)
+    aes = app_secret("dingtalk_aes_key", settings, parts)
+
+    def keys(fresh: bool) -> Keys:
+        return Keys(token(fresh), aes(fresh), app_key, corp_id)
+
     urls = settings.dingtalk_url, settings.dingtalk_oapi_url
-    secret = _plain(settings.dingtalk_app_secret)
+    secret = app_secret("dingtalk_app_secret", settings, parts)
     tokens = AppTokens(parts.transport, parts.clock, *urls, app_key, secret, threading.Lock())
     quota = Quota(parts.table)
     directory = OpenApi(parts.transport, tokens, quota, settings.dingtalk_oapi_url, settings.request_timeout)
     events = Events(parts.table, parts.queue, pairs, directory)
     return OpenPlatform(CallbackDoor(keys, parts.table, parts.random, events), events, quota)
-
-
-def _plain(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret is not None else ""

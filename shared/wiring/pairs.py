@@ -10,10 +10,14 @@ from typing import Any
 from shared.model.errors import Conflict, WrongSettings
 from shared.model.pairs import Pair
 from shared.model.words import SIDES
-from shared.ports.state import Op, Table
+from shared.ports.state import Entity, Op, Table
+from shared.sync.schema import SCHEMA, Schema
 
 PARTITION = "pairs"
 ROW, END = "p:", "p;"
+VERSION = ROW
+"""The first row of the range: the version that a worker must know to touch this state; missing while that is 1. So it
+is read with the pairs, at the beginning of whatever is done, and costs nothing."""
 GUARD = "guard"
 """A row that every change of pairs replaces, so that two who add at once can't both find a mailbox free."""
 TRIES = 20
@@ -23,18 +27,43 @@ _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 
 
 class Pairs:
-    """A mailbox is in one pair at most. No error shows a name or an address."""
+    """A mailbox is in one pair at most. No error shows a name or an address. Every method raises NewerState, with
+    nothing written, where a newer version has written the state."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, table: Table, schema: Schema = SCHEMA) -> None:
+        self._table, self._schema = table, schema
+
+    def check(self) -> None:
+        """StoreUnavailable when the state can't be read."""
+        self._version(self._table.get(PARTITION, [VERSION]).get(VERSION))
 
     def get(self, id: str) -> Pair | None:
-        entity = self._table.get(PARTITION, [ROW + id]).get(ROW + id)
+        found = self._table.get(PARTITION, [VERSION, ROW + id])
+        self._version(found.get(VERSION))
+        entity = found.get(ROW + id)
         return pair_of_json(entity.value) if entity else None
 
     def list(self) -> tuple[Pair, ...]:
         """All pairs, by id."""
-        return tuple(pair_of_json(entity.value) for entity in self._table.scan(PARTITION, ROW, END))
+        return self._read()[1]
+
+    def served(self) -> tuple[Pair, ...]:
+        """The same, for the app itself: from here on an older version than this may not touch the state. A person's
+        command line that is newer only reads until it has something to write."""
+        version, pairs = self._read()
+        if version < self._schema.version:
+            self._change(lambda held: None)
+        return pairs
+
+    def _read(self) -> tuple[int, tuple[Pair, ...]]:
+        rows = {row.key: row for row in self._table.scan(PARTITION, ROW, END)}
+        version = self._version(rows.pop(VERSION, None))
+        return version, tuple(pair_of_json(row.value) for row in rows.values())
+
+    def _version(self, row: Entity | None) -> int:
+        version = int(row.value["schema"]) if row else 1
+        self._schema.check(version)
+        return version
 
     def add(self, pair: Pair) -> None:
         """WrongSettings when it can't be a pair, or when its id or one of its mailboxes is already in one."""
@@ -80,14 +109,18 @@ class Pairs:
         self._change(lambda held: Op("delete", ROW + id))
 
     def _change(self, change: Callable[[Iterable[Pair]], Op | None]) -> None:
-        """Write what `change` makes of the pairs as they are, if anything; again when somebody else was quicker."""
+        """Write what `change` makes of the pairs as they are, if anything, and the version; again when somebody else
+        was quicker."""
         for _ in range(TRIES):
             guard = self._table.get(PARTITION, [GUARD]).get(GUARD)
-            op = change(self.list())
-            if op is None:
+            version, pairs = self._read()
+            ops = [op] if (op := change(pairs)) is not None else []
+            if version < self._schema.version:
+                ops.append(Op("put", VERSION, {"schema": self._schema.version}))
+            if not ops:
                 return
             try:
-                self._table.transact(PARTITION, [op, Op("put", GUARD, {}, guard.etag if guard else "")])
+                self._table.transact(PARTITION, [*ops, Op("put", GUARD, {}, guard.etag if guard else "")])
                 return
             except Conflict:
                 continue

@@ -10,18 +10,22 @@ from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
+from shared.model.errors import SignInRefused, WrongSettings
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.removal import Removal
-from shared.ports.state import Blobs, Secrets, Table, WorkQueue
+from shared.ops.standstill import Standstill
+from shared.ports.state import Blobs, Secret, Secrets, Table, WorkQueue
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
-from shared.sync.service import SCHEDULE, Service
+from shared.sync.schema import SCHEMA, Schema
+from shared.sync.service import Service
 from shared.wiring.key import deployment_key
 from shared.wiring.openplatform import open_platform
 from shared.wiring.pairs import Pairs
 from shared.wiring.parts import Parts
 from shared.wiring.people import People
 from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.secrets import needed_secrets
 from shared.wiring.settings import Settings, load_settings
 from shared.wiring.world import hush
 
@@ -43,26 +47,40 @@ class Product:
     queue: WorkQueue
     blobs: Blobs
     secrets: Secrets
+    standstill: Standstill
     connections: Callable[[], None]
     callback: CallbackDoor | None = None
     quota: Quota | None = None
     """Both None where the settings name no app of DingTalk's open platform."""
+    needed: tuple[Secret, ...] = ()
+    """What the app signs in with, and is called with."""
 
     def check(self) -> None:
-        """Raises StoreUnavailable when the state can't be read."""
-        self.table.get(SCHEDULE, ["poll"])
+        """StoreUnavailable when the state can't be read; WrongSettings, naming them, when secrets are missing."""
+        self.pairs.check()
+        refusals = [refusal for secret in self.needed if (refusal := _refusal(secret)) is not None]
+        if refusals:
+            raise WrongSettings("\n".join(map(str, refusals)), names=tuple(refusal.code for refusal in refusals))
 
     def close(self) -> None:
         """End the connections that are kept; nobody is to use it after that."""
         self.connections()
 
 
-def build(settings: Settings, parts: Parts | None = None) -> Product:
+def _refusal(secret: Secret) -> SignInRefused | None:
+    try:
+        secret()
+    except SignInRefused as refusal:
+        return refusal
+    return None
+
+
+def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEMA) -> Product:
     """The product on `parts`, by default on those that the settings ask for. Calls no vendor. WrongSettings or
-    StoreUnavailable when the state can't be used."""
+    StoreUnavailable when the state can't be used. `schema`: the shape of rows that it knows."""
     hush()
     parts = parts or Parts.of(settings)
-    pairs, replicas = Pairs(parts.table), Replicas(settings, parts)
+    pairs, replicas = Pairs(parts.table, schema), Replicas(settings, parts)
     platform = open_platform(settings, parts, pairs)
     key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
     desk = Desk(
@@ -73,6 +91,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         replicas=replicas.replica,
         key=key,
         policy=policy,
+        schema=schema,
     )
     service = Service(
         table=parts.table,
@@ -82,14 +101,18 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         executor=parts.executor,
         replicas=replicas.replica,
         subscriptions=replicas.subscriptions,
-        pairs=pairs.list,
+        pairs=pairs.served,
+        migrated=lambda pair, version: pairs.update(pair.id, schema=version),
         key=key,
         policy=policy,
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
         events=platform.events if platform else None,
         poisoned=_poisoned(parts.queue),
+        schema=schema,
     )
+
+    standstill = Standstill(parts.table, parts.clock, parts.random, settings.lease_seconds, schema)
 
     def close() -> None:
         replicas.close()
@@ -99,24 +122,24 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         settings,
         service,
         desk,
-        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(settings, parts, pairs, service)),
+        People(pairs, replicas, parts.secrets, parts.random, desk, _removal(parts, standstill, pairs, service)),
         pairs,
         parts.table,
         parts.queue,
         parts.blobs,
         parts.secrets,
+        standstill,
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
+        needed_secrets(settings, parts),
     )
 
 
-def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -> Removal:
+def _removal(parts: Parts, standstill: Standstill, pairs: Pairs, service: Service) -> Removal:
     return Removal(
         parts.table,
-        parts.clock,
-        parts.random,
-        settings.lease_seconds,
+        standstill,
         save=pairs.save,
         drop=pairs.remove,
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),

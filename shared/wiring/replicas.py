@@ -23,6 +23,7 @@ from shared.outlook.transport import Graph
 from shared.ports.replica import Replica, Subscriptions
 from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
+from shared.wiring.secrets import app_secret
 from shared.wiring.settings import Settings
 
 
@@ -122,7 +123,7 @@ def _alimail(settings: Settings, parts: Parts) -> Alimail:
         parts.clock,
         settings.alimail_url,
         settings.alimail_client_id,
-        settings.alimail_client_secret.get_secret_value(),
+        app_secret("alimail_client_secret", settings, parts),
         threading.Lock(),
     )
     bucket = Bucket(parts.clock, threading.Lock())

@@ -26,6 +26,7 @@ class Settings(Times, Mail, App, DingTalkApp, DingTalkMail, Graph):
 
 EXACTLY_ONE = (("TANDEM_GRAPH_CLIENT_SECRET", "TANDEM_GRAPH_CERTIFICATE", "TANDEM_GRAPH_FEDERATED"),)
 """Settings of which one and only one is given."""
+ON_AZURE = "state on Azure"
 ALL_OR_NONE = {
     "DingTalk's app": (
         "TANDEM_DINGTALK_CORP_ID",
@@ -34,9 +35,17 @@ ALL_OR_NONE = {
         "TANDEM_DINGTALK_TOKEN",
         "TANDEM_DINGTALK_AES_KEY",
     ),
-    "state on Azure": ("TANDEM_TABLE_URL", "TANDEM_QUEUE_URL", "TANDEM_BLOB_URL", "TANDEM_VAULT_URL"),
+    ON_AZURE: ("TANDEM_TABLE_URL", "TANDEM_QUEUE_URL", "TANDEM_BLOB_URL", "TANDEM_VAULT_URL"),
 }
 """Settings that make no sense without each other, by what they are together."""
+ALIMAIL_SECRET = "TANDEM_ALIMAIL_CLIENT_SECRET"
+IN_VAULT = {
+    ALIMAIL_SECRET: "alimail-client-secret",
+    "TANDEM_DINGTALK_APP_SECRET": "dingtalk-app-secret",
+    "TANDEM_DINGTALK_TOKEN": "dingtalk-token",
+    "TANDEM_DINGTALK_AES_KEY": "dingtalk-aes-key",
+}
+"""Settings that may be left out where state is on Azure: the secret of the vault, by this name, is used then."""
 HOST = {"TANDEM_TICK_SCHEDULE": "set it to how often to see what is due: NCRONTAB with seconds, in UTC"}
 """Settings that the Functions host reads and checks, because a binding names them."""
 NAMES = tuple(f"{PREFIX}{name.upper()}" for group in GROUPS for name in group.model_fields)
@@ -47,21 +56,40 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     `TANDEM_X: what is wrong; what to do`. No value is shown."""
     given = {name: value.strip() for name, value in env.items() if name.startswith(PREFIX) and value.strip()}
     lines = [*_unknown(given), *_not_one(given), *_half(given), *_both_states(given)]
+    said = _unsaid(given)
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        lines += _complaints(error)
+        said |= _complaints(error)
+    lines += [f"{name}: {said[name]}" for name in NAMES if name in said]
     if lines:
-        raise WrongSettings("\n".join(lines))
+        heads = ", ".join(line.partition(":")[0] for line in lines)
+        raise WrongSettings("\n".join(lines), names=tuple(heads.split(", ")))
     return settings
 
 
-def _complaints(error: ValidationError) -> list[str]:
+def _complaints(error: ValidationError) -> dict[str, str]:
+    """What is said of each setting."""
     said = {}
     for one in error.errors(include_url=False, include_input=False):
         field = str(one["loc"][0]).removeprefix(PREFIX).lower()  # a default is named by its field
         said[PREFIX + field.upper()] = f"{wrong(one)}; {Settings.model_fields[field].description}"
-    return [f"{name}: {said[name]}" for name in NAMES if name in said]
+    return said
+
+
+def _unsaid(given: Mapping[str, str]) -> dict[str, str]:
+    """Of Alimail's secret where there is no vault to look for it."""
+    if ALIMAIL_SECRET in given or _on_azure(given):
+        return {}
+    return {ALIMAIL_SECRET: f"is missing; {_mend(ALIMAIL_SECRET)}"}
+
+
+def _on_azure(given: Mapping[str, str]) -> bool:
+    return any(name in given for name in ALL_OR_NONE[ON_AZURE])
+
+
+def _mend(name: str) -> str:
+    return str(Settings.model_fields[name.removeprefix(PREFIX).lower()].description)
 
 
 def _unknown(given: Mapping[str, str]) -> Iterator[str]:
@@ -84,12 +112,12 @@ def _not_one(given: Mapping[str, str]) -> Iterator[str]:
 
 def _half(given: Mapping[str, str]) -> Iterator[str]:
     for what, names in ALL_OR_NONE.items():
-        missing = [name for name in names if name not in given]
-        for name in missing if len(missing) < len(names) else ():
-            mend = Settings.model_fields[name.removeprefix(PREFIX).lower()].description
-            yield f"{name}: is missing although other settings of {what} are given; {mend}"
+        needed = [name for name in names if not (name in IN_VAULT and _on_azure(given))]
+        missing = [name for name in needed if name not in given]
+        for name in missing if any(name in given for name in names) else ():
+            yield f"{name}: is missing although other settings of {what} are given; {_mend(name)}"
 
 
 def _both_states(given: Mapping[str, str]) -> Iterator[str]:
-    if "TANDEM_STATE" in given and any(name in given for name in ALL_OR_NONE["state on Azure"]):
+    if "TANDEM_STATE" in given and _on_azure(given):
         yield "TANDEM_STATE: is given beside addresses on Azure; leave it out"

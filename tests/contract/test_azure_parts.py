@@ -64,8 +64,8 @@ def test_no_request_is_logged_with_what_it_names(
 ) -> None:
     caplog.set_level(logging.INFO)
     build(load_settings(environment(azure.environment)), parts)
-    parts.table.transact("p", [Op("put", "h:outlook:an-id", {})])
-    parts.table.get("p", ["h:outlook:an-id"])
+    parts.table.transact("p", [Op("put", "s:look:outlook:an-id", {})])
+    parts.table.get("p", ["s:look:outlook:an-id"])
     for act in act_on_each(parts).values():
         act()
     assert caplog.records == []

@@ -157,7 +157,8 @@ class Office:
             self.pairs.add(Pair(f"pair-{number}", name, f"{name}@o.example", f"{name}@f.example", 0, f"union-{number}"))
         api = OpenApi(self.platform, self.platform.tokens(), Quota(self.table), "https://oapi.test", 30.0)
         self.events = Events(self.table, self, self.pairs, api)
-        self.door = CallbackDoor(Keys(TOKEN, AES_KEY, APP, CORP), self.table, SystemRandom(), self.events)
+        self.keys = Keys(TOKEN, AES_KEY, APP, CORP)
+        self.door = CallbackDoor(lambda fresh: self.keys, self.table, SystemRandom(), self.events)
         self.post = poster(self.door.take)
         self.platform.vendor.configure(URL, TOKEN, AES_KEY, self.post)
 

@@ -36,6 +36,7 @@ from shared.model.errors import (
 from shared.model.mail import Created, Item, Message, Observed, Row, Trace
 from shared.model.words import Flag
 from tests.support.alimail import ADDRESS, INBOX, PASSWORD, PDF, SENT, TRASH, mime, with_parts
+from tests.support.secret import known
 
 KEY = "5f0c5d0e-0000-5000-8000-000000000001"
 PAST = EPOCH - 40 * 86400.0
@@ -76,7 +77,7 @@ class Desk:
 
     def process(self, password: str = PASSWORD, secret: str = "s", user: str = ADDRESS) -> DingTalkMail:
         clock, transport = SimClock(self.world), SimTransport(self.world, {"alimail.test": self.vendor})
-        tokens = ClientCredentials(transport, clock, BASE, "ali", secret, nullcontext())
+        tokens = ClientCredentials(transport, clock, BASE, "ali", known(secret), nullcontext())
         alimail = Alimail(transport, tokens, Bucket(clock, nullcontext()), BASE)
         streams = SimStreams(self.world, self.vendor.imap)
         door = ImapDoor(streams, clock, "imap.test", 993, True, user, password)

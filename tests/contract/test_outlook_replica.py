@@ -197,7 +197,25 @@ def test_a_round_over_twenty_folders_is_few_requests(desk: Desk) -> None:
     assert ids(after) == set()
     assert len(before.changes.cursors or {}) == 25
     assert first == {"POST /$batch": 3, "GET /users/{u}/mailFolders/{f}/childFolders": 1}, "tree by level, deltas by 20"
-    assert sum(quiet.values()) == 4
+    assert quiet == {"POST /$batch": 3}, "the tree at once, since it is known which folders have others below"
+
+
+def test_a_second_walk_shows_the_folders_as_they_are_now(desk: Desk) -> None:
+    box = desk.box
+    a, b, c, d = (box.make_folder(name) for name in "ABCD")
+    up, gone = box.make_folder("Up", a), box.make_folder("Gone", box.make_folder("Deep", b))
+    desk.replica.tree()
+    box.move_folder(up, None)
+    box.move_folder(gone, d)
+    box.delete_folder(b)
+    box.delete_folder(a)
+    with desk.counted() as asked:
+        second = desk.replica.tree()
+    assert set(second) == set(OutlookMail(desk.process(), ADDRESS).tree())
+    assert {f.id: f.parent for f in second if f.id in (a, b, c, up, gone)} == {
+        up: "", c: "", gone: d, a: desk.trash, b: desk.trash
+    }  # fmt: skip
+    assert asked["POST /$batch"] == 2, "one for D and the trash, which have folders below for the first time"
 
 
 def test_reads_and_changes_go_in_one_request(desk: Desk) -> None:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from email.utils import formatdate
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,11 +16,14 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.queue import QueueClient
 
 from shared.model.errors import StoreUnavailable, WrongSettings
+from shared.ops.moving import copy_rows
 from shared.ports.state import Blobs, Op, ReceivingQueue, Secrets, Table
 from shared.state.azure_blobs import AzureBlobs
 from shared.state.azure_queue import AzureQueue
 from shared.state.azure_table import AzureTable, StoreClock
 from shared.state.azure_vault import VaultSecrets
+from shared.state.sqlite import SqliteTable
+from shared.sync.rows import LEASE
 from shared.wiring.key import deployment_key
 from shared.wiring.world import SystemRandom
 from tests.contract.test_state_files import BlobsContract, SecretsContract
@@ -53,6 +57,17 @@ class TestAzureTable(TableContract):
     def test_of_eight_who_write_first_all_make_the_table(self, another: Callable[[], Table]) -> None:
         race(*(lambda n=n: put(another(), f"k{n}", n) for n in range(8)))
         assert len(values(another())) == 8
+
+    def test_rows_move_here_from_one_machine_and_back(self, another: Callable[[], Table], tmp_path: Path) -> None:
+        old, new = SqliteTable(tmp_path / "old.db"), SqliteTable(tmp_path / "new.db")
+        rows = {f"l:outlook:{n}/密 #?": {"n": n, "text": "訂單" * 20_000 * (n % 3 == 0)} for n in range(230)}
+        for key, value in rows.items():
+            old.transact("p:mail", [Op("put", key, value)])
+        old.transact("p:mail", [Op("put", LEASE, {"holder": "", "head": "h", "wake": 9.0, "expiry": 0.0})])
+        assert copy_rows(old, another(), "p:mail") == 231
+        assert copy_rows(another(), new, "p:mail") == 231
+        held = {row.key: row.value for row in new.scan("p:mail", "", "~")}
+        assert held == {**rows, LEASE: {"holder": "", "head": "h", "wake": 0.0, "expiry": 0.0}}
 
     def test_the_time_is_the_stores(self, table: Table) -> None:
         assert abs(table.now() - time.time()) < 5

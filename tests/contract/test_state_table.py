@@ -301,7 +301,7 @@ class TableContract:
             )
         assert rows == holders
         assert len(rows) == 24
-        assert table.get("pair-1:mail", ["lease"])["lease"].value["epoch"] == 24
+        assert table.get("pair-1:mail", ["s:lease"])["s:lease"].value["epoch"] == 24
 
     def test_of_eight_who_insert_at_once_one_succeeds(self, another: Callable[[], Table]) -> None:
         tables, won = [another() for _ in range(8)], list[int]()

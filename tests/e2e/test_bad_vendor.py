@@ -105,9 +105,15 @@ def slow(request: Request, ask: Ask) -> Response:
 
 
 def linked(request: Request, ask: Ask) -> Response:
-    """Links that lead elsewhere, in every member that may hold one."""
+    """Links that lead elsewhere, in every object that may hold one, those within a batch too."""
     places = dict.fromkeys(("@odata.nextLink", "@odata.deltaLink", "location"), "https://graph.evil.example/v1.0/x")
-    return json_of(lambda value: {**value, **places} if isinstance(value, dict) else value)(request, ask)
+
+    def lead(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {**{name: lead(inner) for name, inner in value.items()}, **places}
+        return [lead(inner) for inner in value] if isinstance(value, list) else value
+
+    return json_of(lead)(request, ask)
 
 
 def says(status: int, body: Any, **headers: str) -> Bad:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from shared.model.errors import WrongSettings
+from shared.model.pairs import Pair
 from shared.model.words import SIDES, Side, other
 from shared.sync.identity import Identity
 from tests.support.scene import ADDRESS, PUT_OFF, Scene
@@ -256,7 +257,7 @@ def test_a_forged_notification_leaves_no_hint_and_enqueues_nothing(forgery: str)
     scene.run()
     body, queued = FORGERIES[forgery](scene), scene.calls["queue"]
     assert scene.service.notified(body) == 0
-    assert scene.rows("h:") == []
+    assert scene.rows("s:look:") == []
     assert scene.calls["queue"] == queued
 
 
@@ -279,8 +280,8 @@ def test_two_thousand_notifications_in_ten_seconds_cause_few_runs() -> None:
     assert len(delayed) <= 1
     assert scene.requests() - requests <= 60
     scene.run()
-    assert scene.rows("h:") == []
-    assert scene.rows("dirty") == []
+    assert scene.rows("s:look:") == []
+    assert scene.rows("s:dirty") == []
     assert scene.runs() - runs <= 12, "nothing goes on by itself afterwards"
 
 
@@ -370,3 +371,19 @@ def test_a_trouble_that_lasts_does_not_fill_the_queue() -> None:
     scene.office.microsoft.tokens.revoke()
     scene.run(900)
     assert len(scene.all("outlook", "new")) == 1
+
+
+def test_a_pair_that_is_removed_as_a_worker_takes_it_up_leaves_no_row_behind() -> None:
+    scene = Scene()
+    service, pairs, requests = scene.service, scene.service._pairs, scene.requests()
+
+    def removed_after_this_look() -> Sequence[Pair]:
+        service._pairs, held = pairs, pairs()
+        scene.office.product().people.remove(held[0])
+        return held
+
+    service._pairs = removed_after_this_look
+    service.work({"pair": "pair-1", "cause": "notified"})
+    assert not pairs()
+    assert scene.office.rows() == {}
+    assert scene.requests() <= requests + 2, "the subscription's end, and a token for it"

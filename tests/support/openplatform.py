@@ -14,6 +14,7 @@ from sandbox.dingtalk.openapi_switches import OpenSwitches
 from sandbox.web import Request, Vendor
 from shared.dingtalk.openapi_tokens import AppTokens
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
+from tests.support.secret import known
 
 NOW = 1_795_532_400.0
 CORP, APP, SECRET = "ding-corp", "dingabc", "app-secret"
@@ -91,7 +92,8 @@ class Platform:
         return HttpResponse(answer.status, answer.headers, answer.body)
 
     def tokens(self, secret: str = SECRET) -> AppTokens:
-        return AppTokens(self, self.clock, "https://api.test", "https://oapi.test", APP, secret, threading.Lock())
+        urls = "https://api.test", "https://oapi.test"
+        return AppTokens(self, self.clock, *urls, APP, known(secret), threading.Lock())
 
 
 Take = Callable[[Mapping[str, str], bytes], Mapping[str, str]]

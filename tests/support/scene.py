@@ -196,7 +196,7 @@ class Scene:
 
     def runs(self) -> int:
         """How often the lease was taken."""
-        (lease,) = self.rows("lease")
+        (lease,) = self.rows("s:lease")
         return int(lease["epoch"])
 
     def requests(self) -> int:

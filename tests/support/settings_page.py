@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from shared.wiring.fields import PREFIX, Group
-from shared.wiring.settings import ALL_OR_NONE, EXACTLY_ONE, GROUPS, HOST
+from shared.wiring.settings import ALL_OR_NONE, EXACTLY_ONE, GROUPS, HOST, IN_VAULT, ON_AZURE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 HEAD = """\
@@ -42,6 +42,8 @@ def _row(name: str, field: FieldInfo) -> str:
 def _default(name: str, field: FieldInfo) -> str:
     if any(name in names for names in EXACTLY_ONE):
         return "one of these is needed"
+    if name in IN_VAULT:
+        return f"on Azure the vault's secret `{IN_VAULT[name]}`"
     if field.is_required():
         return "needed"
     if field.default is None:
@@ -57,6 +59,11 @@ def _notes(group: type[Group]) -> Iterator[str]:
     for what, together in ALL_OR_NONE.items():
         if together[0].removeprefix(PREFIX).lower() in group.model_fields:
             yield f"\nOf {what}, all are set or none: {_listed(together)}.\n"
+    if kept := [name for name in IN_VAULT if name.removeprefix(PREFIX).lower() in group.model_fields]:
+        yield (
+            f"\nWith {ON_AZURE}, {_listed(kept)} can be left out: the vault's secret is used then. A new version of it"
+            " is used within seconds once the old one is refused, and within 5 minutes in any case.\n"
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ class TimedTable(SqliteTable):
                 raise Crash
             self.crash_after -= 1
         etags = super().transact(partition, ops)
-        self.transactions.append([op.key for op in ops if op.key != "lease"])
+        self.transactions.append([op.key for op in ops if op.key != "s:lease"])
         return etags
 
     def keys(self, prefix: str = "") -> list[str]:

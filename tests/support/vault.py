@@ -81,6 +81,14 @@ class Vault:
             self._secrets.clear()
             self.may = set(ALL)
 
+    def put(self, name: str, value: str) -> None:
+        """As an administrator does in the portal: a new version of the secret."""
+        with self._lock:
+            now = int(time.time())
+            attributes: dict[str, Any] = {"enabled": True, "created": now, "updated": now}
+            attributes |= {"recoveryLevel": "Recoverable+Purgeable", "recoverableDays": DAYS}
+            self._secrets.setdefault(name, Secret()).versions.append(Version(uuid.uuid4().hex, value, attributes))
+
     def versions(self, name: str) -> list[str]:
         """The values that a secret ever had."""
         with self._lock:

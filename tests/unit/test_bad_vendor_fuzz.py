@@ -30,6 +30,7 @@ from shared.ports.world import HttpResponse
 from tests.support import alimail, microsoft
 from tests.support.graph import CountedRandom, NoExecutor
 from tests.support.mutants import SpoiltStreams, SpoiltTransport, spoil
+from tests.support.secret import known
 
 KEY = "5f0c5d0e-0000-5000-8000-000000000001"
 MUTATIONS = 1200
@@ -124,7 +125,7 @@ class DingTalkDesk:
 
     def restart(self) -> None:
         clock, lock = SimClock(self.world), nullcontext()
-        tokens = ClientCredentials(self.transport, clock, "https://alimail.test", "ali", "s", lock)
+        tokens = ClientCredentials(self.transport, clock, "https://alimail.test", "ali", known("s"), lock)
         door = Alimail(self.transport, tokens, Bucket(clock, lock), "https://alimail.test")
         imap = ImapDoor(self.streams, clock, "imap.test", 993, True, alimail.ADDRESS, alimail.PASSWORD)
         self.replica: Replica = DingTalkMail(door, imap, alimail.ADDRESS, SimExecutor(self.world), lambda: 0)

@@ -27,6 +27,7 @@ from shared.model.errors import (
 )
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
 from tests.support.dingtalk import BASE, Answer, OneToken, StillClock, Wire, alimail, ok
+from tests.support.secret import known
 
 PATH = "/v2/users/a@b.cn/messages/D1"
 
@@ -262,7 +263,7 @@ def test_a_429_holds_off_what_comes_after_it() -> None:
 
 def credentials(answer: Answer, clock: StillClock | None = None) -> tuple[Wire, ClientCredentials]:
     wire = Wire(lambda request: answer)
-    return wire, ClientCredentials(wire, clock or StillClock(), BASE + "/", "id", "s&cret", nullcontext())
+    return wire, ClientCredentials(wire, clock or StillClock(), BASE + "/", "id", known("s&cret"), nullcontext())
 
 
 def test_a_token_is_asked_for_by_form_and_kept_until_a_minute_before_its_end() -> None:

@@ -14,6 +14,7 @@ from shared.dingtalk.openapi_tokens import AppTokens
 from shared.model.errors import Conflict, NotPermitted, TandemError, Throttled, Unavailable
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
 from tests.support.openplatform import Clock
+from tests.support.secret import known
 from tests.support.table import TimedTable
 
 
@@ -37,7 +38,7 @@ def answer(status: int = 200, **body: Any) -> HttpResponse:
 
 def tokens(host: Host, clock: Clock | None = None) -> AppTokens:
     urls = "https://api.test", "https://oapi.test"
-    return AppTokens(host, clock or Clock(), *urls, "dingabc", "hush-secret", threading.Lock())
+    return AppTokens(host, clock or Clock(), *urls, "dingabc", known("hush-secret"), threading.Lock())
 
 
 BUSY, FOREIGN = "Forbidden.AccessDenied.QpsLimitForApi", "Forbidden.AccessDenied.IpNotInWhiteList"

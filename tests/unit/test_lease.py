@@ -11,7 +11,9 @@ import pytest
 
 from shared.model.errors import LeaseLost
 from shared.ports.state import Entity, Op
+from shared.sync.calls import leave_hints
 from shared.sync.lease import LOST, Lease, Leases
+from shared.sync.rows import DIRTY, due_row
 from tests.contract.test_state_table import race
 from tests.support.table import LEASE_SECONDS, PARTITION, TimedTable
 
@@ -225,12 +227,87 @@ def test_a_hint_left_as_it_is_given_back_wants_a_message_at_once(tmp_path: Path)
 
         def transact(self, partition: str, ops: Sequence[Op]) -> dict[str, str]:
             etags = super().transact(partition, ops)
-            if any(op.key == "dirty" for op in ops):
+            if any(op.key == DIRTY for op in ops):
                 Leases(TimedTable(tmp_path / "state.db"), PARTITION, LEASE_SECONDS).release(lease)
             return etags
 
     lease = taken(Leases(TimedTable(tmp_path / "state.db"), PARTITION, LEASE_SECONDS), "a")
     assert Leases(Late(tmp_path / "state.db"), PARTITION, LEASE_SECONDS).call() == 0.0
+
+
+BUSY = 15.0
+
+
+def asked_later(leases: Leases, table: TimedTable, seconds: float) -> bool:
+    """What a tick is told then."""
+    table.time += seconds
+    return leases.is_forsaken(BUSY)
+
+
+def test_who_died_is_missed_once_the_lease_is_over_and_by_one(leases: Leases, table: TimedTable) -> None:
+    taken(leases, "a")
+    assert not asked_later(leases, table, LEASE_SECONDS - 0.001)
+    assert asked_later(leases, table, 0.001)
+    assert not asked_later(leases, table, LOST - 0.001), "a message is on its way"
+    assert asked_later(leases, table, 0.001)
+
+
+def test_nobody_is_missed_who_gave_it_back(leases: Leases, table: TimedTable) -> None:
+    assert not leases.is_forsaken(BUSY)
+    leases.release(taken(leases, "a"))
+    assert not asked_later(leases, table, 10 * LEASE_SECONDS)
+
+
+def test_a_hint_is_forsaken_when_its_message_is_lost(leases: Leases, table: TimedTable) -> None:
+    leases.release(taken(leases, "a"))
+    leave_hints(table, PARTITION, "outlook", {"id"})
+    assert leases.call() == 0.0
+    assert not asked_later(leases, table, LOST - 0.001)
+    assert asked_later(leases, table, 0.001)
+
+
+def test_many_hints_hide_none_that_is_forsaken(leases: Leases, table: TimedTable) -> None:
+    leave_hints(table, PARTITION, "outlook", {f"id-{number}" for number in range(200)})
+    assert asked_later(leases, table, LOST)
+
+
+def test_what_is_due_is_forsaken_after_a_while(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    leases.release(leases.commit(lease, [Op("put", due_row(table.time, "l:k"), {})]))
+    assert not asked_later(leases, table, BUSY - 1.0)
+    assert asked_later(leases, table, 1.5)
+
+
+def test_a_mark_left_for_a_holder_who_gave_it_back_is_forsaken(leases: Leases, table: TimedTable) -> None:
+    lease = taken(leases, "a")
+    leases.set_dirty()
+    leases.release(lease)
+    assert leases.is_forsaken(BUSY)
+
+
+def test_what_an_error_put_off_is_left_alone_until_its_message_is_lost(leases: Leases, table: TimedTable) -> None:
+    leave_hints(table, PARTITION, "outlook", {""})
+    lease = taken(leases, "a")
+    leases.release(replace(lease, wake=table.time + 100.0), "Throttled")
+    assert not asked_later(leases, table, 100.0 + LOST - 0.001)
+    assert asked_later(leases, table, 0.001)
+
+
+def test_a_run_that_dies_is_missed_whatever_the_one_before_put_off(leases: Leases, table: TimedTable) -> None:
+    leases.release(replace(taken(leases, "a"), wake=table.time + 10 * LEASE_SECONDS), "Throttled")
+    taken(leases, "b")
+    assert asked_later(leases, table, LEASE_SECONDS)
+
+
+def test_of_eight_ticks_that_find_a_pair_forsaken_one_sends_a_message(tmp_path: Path) -> None:
+    tables = [TimedTable(tmp_path / "state.db") for _ in range(8)]
+    taken(Leases(tables[0], PARTITION, LEASE_SECONDS), "a")
+    told: list[bool] = []
+    for table in tables:
+        table.time += LEASE_SECONDS
+    all_leases = [Leases(table, PARTITION, LEASE_SECONDS) for table in tables]
+    race(*((lambda leases=leases: told.append(leases.is_forsaken(BUSY))) for leases in all_leases))
+    assert sorted(told) == [False] * 7 + [True]
 
 
 @pytest.mark.parametrize("before", [0, 1])

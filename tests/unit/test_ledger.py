@@ -101,7 +101,7 @@ def test_nothing_is_left_of_a_closed_link(table: TimedTable, session: Session) -
     after.close_link(replace(a_link("k"), dingtalk=a_link("other").dingtalk))
     after.close_link(a_link("never"))
     after.commit()
-    assert table.keys() == ["lease"]
+    assert table.keys() == ["s:lease"]
 
 
 def test_a_waiting_item_is_found_by_id_and_identity_until_it_is_dropped(table: TimedTable, session: Session) -> None:
@@ -115,7 +115,7 @@ def test_a_waiting_item_is_found_by_id_and_identity_until_it_is_dropped(table: T
     now.drop_waiting(OUTLOOK, "w")
     now.drop_waiting(OUTLOOK, "never")
     now.commit()
-    assert table.keys() == ["lease"]
+    assert table.keys() == ["s:lease"]
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -158,7 +158,7 @@ def test_open_intents_are_known_to_the_next_worker_until_they_are_closed(table: 
     after.close_intent(intent)
     after.close_intent(intent)
     assert reopened(table, after).intents == {}
-    assert table.keys() == ["lease"]
+    assert table.keys() == ["s:lease"]
 
 
 def test_rows_are_read_once_and_together(table: TimedTable, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,8 +188,9 @@ def test_a_service_that_is_not_well_is_asked_again_later(where: str, given: Any)
 @pytest.mark.parametrize("where", ["token", "openid"])
 def test_an_answer_that_cannot_be_read_is_in_no_log(where: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
+    given: Any = answer(200, b'{"access_token": "a live one')
     with pytest.raises(Unavailable):
-        Login(**{where: answer(200, b'{"access_token": "a live one')}).tokens.token()
+        Login(**{where: given}).tokens.token()
     assert "a live one" not in caplog.text
 
 

@@ -308,3 +308,30 @@ def test_an_address_on_azure_is_encrypted(name: str, value: str) -> None:
     said = complaints({**NEEDED, **AZURE, name: value})
     assert set(said) == {name}
     assert "give the address of the" in said[name]
+
+
+# ---- what the vault may hold
+ON_AZURE = {
+    "TANDEM_TABLE_URL": "https://tandem.table.core.windows.net",
+    "TANDEM_QUEUE_URL": "https://tandem.queue.core.windows.net",
+    "TANDEM_BLOB_URL": "https://tandem.blob.core.windows.net",
+    "TANDEM_VAULT_URL": "https://tandem.vault.azure.net",
+}
+
+
+def test_with_state_on_azure_the_secrets_may_be_left_to_the_vault() -> None:
+    app = {"TANDEM_DINGTALK_CORP_ID": "ding-corp", "TANDEM_DINGTALK_APP_KEY": "dingabc"}
+    left_out = {name: value for name, value in NEEDED.items() if name != "TANDEM_ALIMAIL_CLIENT_SECRET"}
+    settings = load_settings({**left_out, **app, **ON_AZURE})
+    assert (settings.alimail_client_secret, settings.dingtalk_token) == (None, None)
+    assert set(complaints({**left_out, **app})) == {
+        "TANDEM_ALIMAIL_CLIENT_SECRET",
+        "TANDEM_DINGTALK_APP_SECRET",
+        "TANDEM_DINGTALK_TOKEN",
+        "TANDEM_DINGTALK_AES_KEY",
+    }
+
+
+def test_half_an_app_is_a_mistake_on_azure_too() -> None:
+    said = complaints({**NEEDED, **ON_AZURE, "TANDEM_DINGTALK_TOKEN": "hush"})
+    assert set(said) == {"TANDEM_DINGTALK_CORP_ID", "TANDEM_DINGTALK_APP_KEY"}

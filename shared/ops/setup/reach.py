@@ -18,7 +18,7 @@ from shared.model.errors import NotFound, NotPermitted, Unavailable
 from shared.ops.setup.facts import Facts
 from shared.outlook.tokens import AppTokens, Credential
 from shared.outlook.transport import Graph, Part
-from shared.ports.state import Secrets
+from shared.ports.state import Secret, Secrets
 from shared.ports.world import Clock, Executor, HttpRequest, Random, Transport, TransportError
 
 NOBODY = "tandem-setup"
@@ -81,7 +81,7 @@ class Reach:
     def alimail(self, secret: str) -> None:
         world = self._world
         place = world.transport, world.clock, world.addresses.alimail
-        ClientCredentials(*place, self._facts.get("alimail"), secret, world.lock()).token()
+        ClientCredentials(*place, self._facts.get("alimail"), _given(secret), world.lock()).token()
 
     def dingtalk(self, secret: str) -> None:
         """A token by AppKey and AppSecret, and one of the organisation by its CorpId (DingTalk: api-gettoken, which
@@ -106,7 +106,7 @@ class Reach:
     def _dingtalk_tokens(self, secret: str) -> DingTalkTokens:
         world, urls = self._world, self._world.addresses
         place = world.transport, world.clock, urls.dingtalk, urls.oapi
-        return DingTalkTokens(*place, self._facts.get("app-key"), secret, world.lock())
+        return DingTalkTokens(*place, self._facts.get("app-key"), _given(secret), world.lock())
 
     # ---- the app
     def health(self) -> tuple[int, bool]:
@@ -124,6 +124,10 @@ class Reach:
         except ValueError:
             answer = None
         return response.status, answer if isinstance(answer, dict) else {}
+
+
+def _given(value: str) -> Secret:
+    return lambda fresh=False: value
 
 
 def roles_of(token: str) -> Set[str] | None:
