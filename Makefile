@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-unit lint package simulate lock clean
+.PHONY: help setup demo demo-once test test-unit lint lint-infra package simulate lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,13 @@ lint: $(STAMP) ## ruff, mypy and import-linter
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# checkov is large and of use here alone, so it has an environment of its own. It passes over a file that it can't read.
+lint-infra: ## checkov over the deployment template (the first time, 300 MB go into .venv-checkov)
+	@test -x .venv-checkov/bin/checkov || { "$(PYTHON)" -m venv .venv-checkov && \
+	  .venv-checkov/bin/python -m pip install -qq --disable-pip-version-check checkov==3.3.30; }
+	@told=$$(.venv-checkov/bin/checkov --config-file infra/.checkov.yaml --directory infra); status=$$?; echo "$$told"; \
+	  case "$$told" in *"Parsing errors: "[1-9]*) exit 1 ;; esac; exit $$status
 
 package: $(STAMP) ## write what is deployed to dist/tandem.zip; azd makes the same by itself
 	@$(BIN)/python -m tests.support.package dist/tandem.zip

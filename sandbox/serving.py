@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, cast
 
-from sandbox.host import AppError, Host, QueueSource
+from sandbox.host import AppError, Host
 from sandbox.lock import InUse, only_one
 from sandbox.running import APP, EVERY_SECOND, SandboxError
 from shared.model.errors import TandemError, WrongSettings
@@ -44,9 +43,7 @@ def serving(env: Mapping[str, str], port: int = 0) -> Iterator[Host]:
         stack.callback(product.close)
         use(product)
         stack.callback(use, None)
-        # The product's own queue is what triggers it: whatever stores it, it can also hand out what it holds.
-        queue = cast(QueueSource[Any], product.queue)
-        host = Host(APP, queue, {SCHEDULE: env.get(SCHEDULE, "").strip() or EVERY_SECOND}, port, local=local)
+        host = Host(APP, product.queue, {SCHEDULE: env.get(SCHEDULE, "").strip() or EVERY_SECOND}, port, local=local)
         try:
             host.start()
         except OSError as error:

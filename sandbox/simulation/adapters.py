@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import marshal
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sandbox.simulation.world import Kind, NoAnswer, Refusal, World
 from sandbox.web import Request, Vendor
 from shared.model.errors import Conflict, StoreUnavailable, Unavailable
-from shared.ports.state import ANY, Entity, Op
+from shared.ports.state import ANY, Entity, Op, Poisoned, Received
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
 from shared.state.limits import check_transaction
 
@@ -241,10 +242,11 @@ def _entity(key: str, row: tuple[str, bytes]) -> Entity:
 
 
 class SimQueue:
-    """Messages become visible after their delay; delivery is the story's."""
+    """Messages become visible after their delay; delivery is the story's, so there is never one to receive here."""
 
     def __init__(self, world: World, deliver: Callable[[str, Mapping[str, Any]], None]) -> None:
         self._world, self._deliver = world, deliver
+        self._depths = Counter[str]()
 
     def send(self, queue: str, message: Mapping[str, Any], delay: float = 0.0) -> None:
         text = json.dumps(message)
@@ -254,7 +256,36 @@ class SimQueue:
             raise StoreUnavailable("the queue did not answer; the message may be in it") from exc
 
     def _visible(self, queue: str, text: str, delay: float) -> None:
-        self._world.after(delay, lambda: self._deliver(queue, json.loads(text)))
+        self._depths[queue] += 1
+        self._world.after(delay, lambda: self._hand_out(queue, text))
+
+    def _hand_out(self, queue: str, text: str) -> None:
+        self._depths[queue] -= 1
+        self._deliver(queue, json.loads(text))
+
+    def receive(self, queue: str, count: int, visibility: float) -> list[Received]:
+        return []
+
+    def delete(self, queue: str, received: Received) -> None:
+        raise Conflict(NOT_HERE)
+
+    def release(self, queue: str, received: Received, delay: float) -> None:
+        raise Conflict(NOT_HERE)
+
+    def poison(self, queue: str, received: Received) -> None:
+        raise Conflict(NOT_HERE)
+
+    def depth(self, queue: str) -> int:
+        return self._depths[queue]
+
+    def poisoned(self, queue: str) -> list[Poisoned]:
+        return []
+
+    def replay(self, queue: str, id: str) -> None:
+        raise Conflict(NOT_HERE)
+
+
+NOT_HERE = "the message is not in this queue: the story has it, or gave it up"
 
 
 class SimBlobs:

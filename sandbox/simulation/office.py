@@ -101,6 +101,7 @@ class Worker:
 
     def __init__(self, office: Office, skew: float, schema: Schema = SCHEMA) -> None:
         self.service = office.product(skew, schema).service
+        self.schema = schema
         self.busy = False
 
     def handle(self, queue: str, message: Mapping[str, Any]) -> None:

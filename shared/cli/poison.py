@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -12,8 +12,7 @@ from rich.table import Table
 from shared.cli.common import FAILED, clock, complaints, console, product
 
 if TYPE_CHECKING:
-    from shared.ports.state import Poisoned, ReceivingQueue
-    from shared.wiring.product import Product
+    from shared.ports.state import Poisoned
 
 app = typer.Typer(help="Messages that kept failing: what they were about, and giving them back.", no_args_is_help=True)
 
@@ -27,8 +26,7 @@ def list_poison() -> None:
     from shared.sync.service import QUEUES
 
     with product() as built:
-        queue = _queue(built)
-        rows = [(name, message) for name in QUEUES for message in queue.poisoned(name)]
+        rows = [(name, message) for name in QUEUES for message in built.queue.poisoned(name)]
         table = Table("queue", "message", "since", "about", box=None)
         for name, message in rows:
             table.add_row(*map(escape, (name, message.id, clock(message.inserted), _about(message))))
@@ -47,17 +45,12 @@ def replay(
         complaints.print(f"There is no queue of this name: give one of {', '.join(QUEUES)}.")
         raise typer.Exit(FAILED)
     with product() as built:
-        door, count = _queue(built), 0
+        door, count = built.queue, 0
         wanted = [message] if message != "all" else [one.id for one in door.poisoned(queue)]
         for id in wanted:
             door.replay(queue, id)
             count += 1
         console.print(f"{count} given back to {queue}.")
-
-
-def _queue(built: Product) -> ReceivingQueue:
-    """Both real queues can be looked after."""
-    return cast("ReceivingQueue", built.queue)
 
 
 def _about(message: Poisoned) -> str:

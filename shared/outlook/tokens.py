@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from shared.model.answers import Must, fits, plain_code
 from shared.model.errors import SignInRefused, Unavailable
+from shared.ports.state import Secret
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
 
 log = logging.getLogger("tandem.outlook")
@@ -24,9 +25,10 @@ PASSING = frozenset({"temporarily_unavailable", "server_error"})
 AGAIN = 300.0
 """Seconds for which a refusal stands: nothing that people do mends it sooner, and asking on would be a hot loop."""
 
-Credential = str | Mapping[str, Any]
-"""As msal takes it: a client secret; "private_key" and "public_certificate" in PEM; or "client_assertion", a function
-that gives an assertion of somebody whom the app trusts, and raises SignInRefused or Unavailable when it can't."""
+Credential = str | Mapping[str, Any] | Secret
+"""A client secret, or who knows it; else as msal takes it: "private_key" and "public_certificate" in PEM; or
+"client_assertion", a function that gives an assertion of somebody whom the app trusts, and raises SignInRefused or
+Unavailable when it can't."""
 
 _FEDERATED = (
     "the federated credential of the app registration does not match the managed identity: its subject is the"
@@ -113,11 +115,12 @@ class AppTokens:
 
         authority = self._login_url if self._login_url.startswith("https://") else STAND_IN
         wire = _HttpClient(self._transport, authority, self._login_url)
+        credential = self._credential(fresh=True) if callable(self._credential) else self._credential
         try:
             app = msal.ConfidentialClientApplication(
                 self._client_id,
                 authority=f"{authority}/{self._tenant}",
-                client_credential=self._credential,
+                client_credential=credential,
                 instance_discovery=False,
                 http_client=wire,
             )

@@ -19,6 +19,10 @@ from shared.state.azure import READS, translated, transport
 from shared.state.limits import check_secret, check_secret_name
 
 ROLE = "Key Vault Secrets Officer"
+MAY_NOT_ADD = (
+    "the secret {name} isn't in the vault yet, and this identity may only read there: run `tandem status` once,"
+    f" signed in as somebody with the role '{ROLE}'"
+)
 CLAIMS = "secrets"
 CLAIM = 180.0
 """Seconds after which one who claimed a name and added nothing is taken for dead: longer than its requests can take."""
@@ -73,9 +77,12 @@ class VaultSecrets:
         end = time.monotonic() + WAIT
         while (held := self._read(name)) is None:
             if claim := self._claimed(name):
-                held = self._added(name, value)
-                with suppress(Conflict):  # it took so long that somebody else has the claim now
-                    self._table.transact(CLAIMS, [Op("delete", name, if_match=claim)])
+                try:
+                    held = self._added(name, value)
+                except WrongSettings:  # refused: one who may is not to wait for us
+                    self._release(name, claim)
+                    raise
+                self._release(name, claim)
                 return held
             if time.monotonic() > end:
                 raise StoreUnavailable(f"the vault: secret {name} is being added by another process: try again")
@@ -116,6 +123,8 @@ class VaultSecrets:
             try:
                 self._client.set_secret(name, value, retry_total=0)
             except HttpResponseError as error:
+                if error.status_code == 403:
+                    raise WrongSettings(MAY_NOT_ADD.format(name=name), names=(name,)) from error
                 if not _is_deleted(error):
                     raise
                 self._recover(name)  # what was deleted by mistake is what there is
@@ -135,6 +144,10 @@ class VaultSecrets:
             return self._table.transact(CLAIMS, [claim])[name]
         except Conflict:
             return ""
+
+    def _release(self, name: str, claim: str) -> None:
+        with suppress(Conflict):  # it took so long that somebody else has the claim now
+            self._table.transact(CLAIMS, [Op("delete", name, if_match=claim)])
 
     def _recover(self, name: str) -> None:
         self._client.begin_recover_deleted_secret(name, _polling_interval=STEP).wait(WAIT)

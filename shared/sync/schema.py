@@ -42,5 +42,6 @@ class Schema:
 
 
 STEPS: tuple[Step, ...] = ()
-"""To change the shape of rows in a ledger, append a step."""
+"""To change the shape of rows, append a step. One more field needs one too, since older versions refuse what they
+don't know; a step without ops will do then."""
 SCHEMA = Schema(STEPS)

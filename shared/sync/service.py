@@ -54,9 +54,9 @@ class AppStatus:
 
 class Service:
     """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
-    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
-    None where that can't be counted. `pairs`: read at the beginning of each trigger; NewerState where a newer version
-    has taken over, which ends it with nothing written. `migrated`: keep with the pair which version its rows are in."""
+    `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good.
+    `pairs`: read at the beginning of each trigger; NewerState where a newer version has taken over, which ends it with
+    nothing written. `migrated`: keep with the pair which version its rows are in."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class Service:
         policy: Policy,
         notification_url: str | None,
         poll_seconds: float,
+        poisoned: Callable[[str], int],
         events: Events | None = None,
-        poisoned: Callable[[str], int] | None = None,
         schema: Schema = SCHEMA,
     ) -> None:
         self._table, self._queue = table, queue
@@ -351,7 +351,7 @@ class Service:
 
     def app_status(self) -> AppStatus:
         """What concerns no single pair."""
-        poisoned = {queue: self._poisoned(queue) for queue in QUEUES} if self._poisoned else {}
+        poisoned = {queue: self._poisoned(queue) for queue in QUEUES}
         return AppStatus(poisoned, self._events.status() if self._events else None)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.model.errors import SignInRefused, Unavailable
 from shared.outlook.tokens import Credential
+from shared.wiring.parts import Parts
+from shared.wiring.secrets import app_secret
 from shared.wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,15 +20,14 @@ EXCHANGE = "api://AzureADTokenExchange/.default"
 managed identity as federated credential)."""
 
 
-def graph_credential(settings: Settings) -> Credential:
+def graph_credential(settings: Settings, parts: Parts) -> Credential:
     """Calls nobody."""
     if settings.graph_federated:
         return {"client_assertion": ManagedIdentity(settings.graph_managed_identity_client_id).assertion}
     if settings.graph_certificate:
         pem = settings.graph_certificate.get_secret_value()
         return {"private_key": pem, "public_certificate": pem}
-    assert settings.graph_client_secret is not None, "load_settings takes exactly one of the three"
-    return settings.graph_client_secret.get_secret_value()
+    return app_secret("graph_client_secret", settings, parts)
 
 
 class ManagedIdentity:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.outlook.tokens import Tokens
-from shared.ports.state import Blobs, ReceivingQueue, Secrets, Table, WorkQueue
+from shared.ports.state import Blobs, ReceivingQueue, Secrets, Table
 from shared.ports.world import Clock, Executor, MailStreams, Random, Transport
 from shared.state.files import FileBlobs, FileSecrets
 from shared.state.queue import SqliteQueue
@@ -36,7 +36,7 @@ class Parts:
     kept."""
 
     table: Table
-    queue: WorkQueue
+    queue: ReceivingQueue
     blobs: Blobs
     secrets: Secrets
     clock: Clock

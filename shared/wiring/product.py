@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
@@ -14,7 +13,7 @@ from shared.model.errors import SignInRefused, WrongSettings
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.removal import Removal
 from shared.ops.standstill import Standstill
-from shared.ports.state import Blobs, Secret, Secrets, Table, WorkQueue
+from shared.ports.state import Blobs, ReceivingQueue, Secret, Secrets, Table
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
 from shared.sync.schema import SCHEMA, Schema
@@ -44,7 +43,7 @@ class Product:
     people: People
     pairs: Pairs
     table: Table
-    queue: WorkQueue
+    queue: ReceivingQueue
     blobs: Blobs
     secrets: Secrets
     standstill: Standstill
@@ -108,7 +107,7 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
         notification_url=settings.public_url + NOTIFICATIONS if settings.public_url else None,
         poll_seconds=settings.poll_seconds,
         events=platform.events if platform else None,
-        poisoned=_poisoned(parts.queue),
+        poisoned=lambda queue: parts.queue.depth(f"{queue}-poison"),
         schema=schema,
     )
 
@@ -145,18 +144,6 @@ def _removal(parts: Parts, standstill: Standstill, pairs: Pairs, service: Servic
         forget_password=lambda pair: parts.secrets.delete(password_name(pair.id)),
         unsubscribe=service.unsubscribe,
     )
-
-
-class Countable(Protocol):
-    def depth(self, queue: str) -> int: ...
-
-
-def _poisoned(queue: WorkQueue) -> Callable[[str], int] | None:
-    """How many messages of a queue ended in its poison queue; None where the queue can't count."""
-    if not hasattr(queue, "depth"):
-        return None
-    countable = cast(Countable, queue)
-    return lambda name: countable.depth(f"{name}-poison")
 
 
 def _policy(settings: Settings) -> Policy:

@@ -111,7 +111,7 @@ def _graph(settings: Settings, parts: Parts) -> Graph:
         settings.login_url,
         settings.graph_tenant_id,
         settings.graph_client_id,
-        graph_credential(settings),
+        graph_credential(settings, parts),
         threading.Lock(),
     )
     return Graph(parts.transport, parts.clock, parts.random, parts.executor, tokens, settings.graph_url)

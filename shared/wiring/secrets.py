@@ -37,6 +37,8 @@ def app_secret(field: str, settings: Settings, parts: Parts) -> Secret:
 def needed_secrets(settings: Settings, parts: Parts) -> tuple[Secret, ...]:
     """All that these settings call for."""
     fields = ["alimail_client_secret"]
+    if not (settings.graph_federated or settings.graph_certificate):
+        fields += ["graph_client_secret"]
     if settings.dingtalk_app_key is not None:
         fields += ["dingtalk_app_secret", "dingtalk_token", "dingtalk_aes_key"]
     return tuple(app_secret(field, settings, parts) for field in fields)

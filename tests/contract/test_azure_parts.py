@@ -16,11 +16,13 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from sandbox.host import Host
 from sandbox.host.converters import ConverterEngine
 from sandbox.simulation.adapters import SimTable
-from shared.model.errors import StoreUnavailable
+from shared.model.errors import StoreUnavailable, WrongSettings
 from shared.model.pairs import Pair
 from shared.ports.state import Entity, Op
 from shared.state.azure import STORAGE_READS
 from shared.state.azure_table import AzureTable
+from shared.state.azure_vault import CLAIM
+from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
 from shared.wiring.product import build
 from shared.wiring.settings import load_settings
@@ -122,6 +124,46 @@ def test_the_product_starts_and_ticks_on_azure_alone(azure: AzureServices, crede
     first.pairs.remove(pair.id)
     for product in (first, second):
         product.close()
+
+
+def test_an_app_that_may_only_read_the_vault_starts_once_an_administrator_has_run_a_command(
+    azure: AzureServices, credential: DefaultAzureCredential
+) -> None:
+    azure.vault.empty()
+    settings = load_settings(environment(azure.environment))
+    azure.vault.may = {"get"}
+    with pytest.raises(WrongSettings, match="the secret deployment-key isn't in the vault yet") as caught:
+        build(settings, Parts.azure(settings, credential))
+    assert caught.value.names == ("deployment-key",)
+    assert "'Key Vault Secrets Officer'" in str(caught.value)
+
+    azure.vault.may = {"get", "set"}
+    started = time.monotonic()
+    build(settings, Parts.azure(settings, credential)).close()
+    assert time.monotonic() - started < CLAIM / 2, "it waited for one who may not write"
+
+    azure.vault.may = {"get"}
+    build(settings, Parts.azure(settings, credential)).close()
+    assert len(azure.vault.versions("deployment-key")) == 1
+
+
+def test_the_secret_of_the_app_registration_comes_from_the_vault_when_no_setting_gives_a_proof(
+    azure: AzureServices, credential: DefaultAzureCredential
+) -> None:
+    azure.vault.empty()
+    environ = environment(azure.environment)
+    del environ["TANDEM_GRAPH_CLIENT_SECRET"]
+    settings = load_settings(environ)
+    product = build(settings, Parts.azure(settings, credential))
+    with pytest.raises(WrongSettings, match=r"the secret graph-client-secret is missing: .*`tandem setup`"):
+        product.check()
+    product.secrets.set("graph-client-secret", "of-entra")
+    product.close()
+    parts = Parts.azure(settings, credential)
+    proof = graph_credential(settings, parts)
+    assert callable(proof)
+    assert proof() == "of-entra"
+    parts.close()
 
 
 @pytest.mark.parametrize("side", ["outlook", "dingtalk"])

@@ -19,6 +19,7 @@ from sandbox.web import Request, Server
 from shared.model.errors import SignInRefused, Unavailable
 from shared.outlook.tokens import AppTokens
 from shared.wiring.credential import graph_credential
+from shared.wiring.parts import Parts
 from shared.wiring.settings import load_settings
 from shared.wiring.world import RequestsTransport, SystemClock
 from tests.support.certificates import certificate, key_pem, rsa_key
@@ -61,6 +62,7 @@ class Entra:
         settings = load_settings(
             {
                 "TANDEM_LOGIN_URL": self.server.url,
+                "TANDEM_STATE": str(self.folder / "state"),
                 "TANDEM_GRAPH_TENANT_ID": "tenant",
                 "TANDEM_GRAPH_CLIENT_ID": "client",
                 "TANDEM_ALIMAIL_CLIENT_ID": "ali",
@@ -68,7 +70,7 @@ class Entra:
                 **credential[kind],
             }
         )
-        proof = graph_credential(settings)
+        proof = graph_credential(settings, Parts.embedded(settings))
         return AppTokens(RequestsTransport(), SystemClock(), settings.login_url, "tenant", "client", proof, Lock())
 
     def takes(self, token: str) -> bool:

@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from sandbox.dingtalk import Switches
-from shared.ports.state import ReceivingQueue
 from tests.support.company import CHAN, PASSWORD, WONG, Company, a_company
 
 
@@ -202,7 +200,7 @@ def test_wrong_settings_are_listed_and_nothing_is_shown(company: Company) -> Non
 def test_messages_that_kept_failing_are_listed_and_given_back(company: Company) -> None:
     company.add()
     product = company.product()
-    queue = cast(ReceivingQueue, product.queue)
+    queue = product.queue
     for received in queue.receive("work", 16, 60.0):
         queue.poison("work", received)
     assert "work kept failing" in company.run("status").output

@@ -10,6 +10,7 @@ import requests
 from azure.identity import DefaultAzureCredential
 
 from shared.state.azure_queue import AzureQueue
+from shared.state.azure_table import AzureTable
 from tests.support.azurite import MISSING, is_installed
 from tests.support.deployment import SECRETS, Deployment, all_secrets, deployment
 from tests.support.package import unpack
@@ -44,12 +45,14 @@ def deployed(tmp_path: Path) -> Iterator[Deployment]:
 def test_the_package_keeps_two_mailboxes_in_step_without_a_secret_in_its_settings(
     app: Path, deployed: Deployment
 ) -> None:
-    with deployed.running(app, deployed.environment, deployed.port) as running:
-        assert all_secrets().isdisjoint(running.ready()["environment"].values())
+    with deployed.running(app) as running:
+        environment = running.ready()["environment"]
+        assert all_secrets().isdisjoint(environment.values())
+        assert "AzureWebJobsStorage" not in environment, "a connection string would stand there"
         assert running.health() == (503, {"ok": False, "settings": list(SECRETS)})
         deployed.put_secrets()
         until(lambda: running.health() == (200, {"ok": True}), 30, running.output)
-        deployed.vendors.call_back(f"{running.ready()['functions']}/api/dingtalk/callback")
+        deployed.vendors.call_back(f"{deployed.front.url}/api/dingtalk/callback")
         deployed.add_pair()
         deployed.mail_arrives()
         deployed.in_step()
@@ -81,4 +84,66 @@ def test_an_app_without_its_settings_starts_says_what_is_missing_and_poisons_not
         assert running.end() == 0
     assert running.output().count("nothing is served until the settings are right") == 1
     assert "Traceback" not in running.output()
+    queue.close()
+
+
+NEWER = """
+def _shadow(table: Table, partition: str) -> Iterable[Op]:
+    done = {row.key[len("zz:"):] for row in table.scan(partition, "zz:", "zz;")}
+    for row in table.scan(partition, "l:", "l;"):
+        if row.key not in done:
+            yield Op("put", "zz:" + row.key, {})
+
+STEPS: tuple[Step, ...] = (_shadow,)
+"""
+"""What the next version's package has in the place of the line that ends with no steps."""
+
+
+def next_version(folder: Path) -> Path:
+    app = unpack(folder)
+    schema = app / "shared" / "sync" / "schema.py"
+    text = schema.read_text("utf-8")
+    assert text.count(LAST_LINE) == 1
+    schema.write_text(text.replace(LAST_LINE, NEWER), "utf-8")
+    return app
+
+
+TAKEN_OVER = (
+    "this state was written by a newer Tandem (schema 2; this one knows 1): deploy the newer version everywhere"
+)
+LAST_LINE = "STEPS: tuple[Step, ...] = ()\n"
+
+
+@pytest.mark.slow
+def test_a_new_version_takes_over_while_mail_keeps_crossing(
+    app: Path, deployed: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = next_version(tmp_path / "newer")
+    deployed.put_secrets()
+    with deployed.running(app) as old:
+        deployed.add_pair()
+        deployed.mail_arrives(2)
+        deployed.in_step()
+        deployed.mail_arrives()
+        with deployed.running(newer) as new:
+            deployed.mail_arrives()
+            until(lambda: f"{TAKEN_OVER}; this one does nothing" in old.output(), 60, new.output)
+            assert old.health() == (503, {"ok": False})
+            deployed.mail_arrives()
+            assert old.end() == 0, old.output()
+            deployed.mail_arrives()
+            deployed.in_step(180)
+            assert new.health() == (200, {"ok": True})
+            assert (deployed.vendors.meter.sent(), new.end()) == (0, 0), new.output()
+    assert "Traceback" not in old.output() + new.output()
+    for name, value in deployed.azure.environment.items():
+        monkeypatch.setenv(name, value)
+    table = AzureTable(deployed.azure.environment["TANDEM_TABLE_URL"], DefaultAzureCredential())
+    (ledger,) = [name for name in table.partitions("p-") if name.endswith(":mail")]
+    lease = table.get(ledger, ["lease"])["lease"].value
+    assert (lease["schema"], lease["migrated"]) == (2, 2)
+    assert list(table.scan(ledger, "zz:", "zz;")), "what the old version knew has the rows of the new one"
+    queue = AzureQueue(deployed.azure.environment["TANDEM_QUEUE_URL"], DefaultAzureCredential())
+    assert [queue.depth(f"{name}-poison") for name in ("poll", "work", "bulk")] == [0, 0, 0]
+    table.close()
     queue.close()

@@ -262,11 +262,15 @@ def test_health_tells_a_prober_one_word(app: App, routes: Routes, caplog: pytest
     assert str(app.state) not in caplog.text
 
 
-def test_health_fails_while_the_settings_are_wrong(routes: Routes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_names_wrong_settings_and_no_value(
+    routes: Routes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     use(None)
     monkeypatch.setenv("TANDEM_POLL_SECONDS", "nonsense")
     answer = routes.handle(Request("GET", HEALTH))
-    assert (answer.status, answer.body) == (503, b'{"ok": false}')
+    assert answer.status == 503
+    assert "TANDEM_POLL_SECONDS" in json.loads(answer.body)["settings"]
+    assert "nonsense" not in answer.body.decode() + caplog.text
 
 
 # ---- on the wire: the local host's own manners

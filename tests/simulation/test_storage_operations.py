@@ -46,7 +46,7 @@ def test_quiet_rounds_cost_the_same_and_touch_no_blob(measured: Measured, capsys
     assert abs(again.total() - quiet.total()) <= 0.05 * quiet.total(), "more by no more than a poll that fell there"
     assert quiet["table read"] <= 3 * 220
     assert quiet["table write"] <= 3 * 32
-    assert quiet["queue"] <= 3 * 3 * (10 + 1)
+    assert quiet["queue"] <= 3 * (3 * (10 + 1) + 3), "looks and a catch-up, which counts three queues of poison"
     assert quiet["blob"] == 0
 
 

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from sandbox.simulation.office import Worker
-from sandbox.simulation.world import Crash, Fate, Kind, World, calm
+from sandbox.simulation.story import ACTIVE, Story
+from sandbox.simulation.world import EPOCH, Crash, Fate, Kind, World, calm
 from shared.sync.rows import LEASE
 from shared.sync.schema import SCHEMA, Schema
 from tests.support.newer import NEWEST, SHADOW
@@ -104,3 +105,41 @@ def test_after_a_return_to_the_old_version_everything_waits_and_nothing_is_lost(
     scene.replace(NEWEST, NEWEST)
     scene.run(900.0)
     scene.nothing_is_lost_or_doubled()
+
+
+class RolloutStory(Story):
+    """A seed of the simulation, with its people, faults and crashes. From a third of the time on every worker that
+    starts is one of either version, and all that are old end, one after the other, from two thirds on."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._versions: tuple[Schema, ...] = (SCHEMA,)
+        self.stage._worker = self._worker  # type: ignore[method-assign]
+        self.world.after(ACTIVE / 3, self._overlap)
+        self.world.after(ACTIVE * 2 / 3, self._end_old)
+
+    def _worker(self) -> Worker:
+        return Worker(self.stage.office, self._dice.uniform(-20, 20), self._dice.choice(self._versions))
+
+    def _overlap(self) -> None:
+        self._versions = (SCHEMA, NEWEST)
+        self.stage.workers.append(Worker(self.stage.office, 0.0, NEWEST))
+
+    def _end_old(self) -> None:
+        self._versions = (NEWEST,)
+        old = next((w for w in self.stage.workers if w.schema == SCHEMA and not w.busy), None)
+        if old is not None:
+            self.stage.workers[self.stage.workers.index(old)] = self._worker()
+        if any(worker.schema == SCHEMA for worker in self.stage.workers):
+            self.world.after(20.0, self._end_old)
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_with_faults_and_crashes_in_the_middle_of_it_the_oracle_finds_nothing(seed: int) -> None:
+    story = RolloutStory(seed)
+    outcome = story.play()
+    assert outcome.violations == ()
+    lease = story.stage.office.rows()[LEASE]
+    assert (lease["schema"], lease["migrated"]) == (3, 3)
+    assert sum(outcome.faults.values()) > 5
+    assert story.world.now > EPOCH + ACTIVE

@@ -19,7 +19,8 @@ OFFICE = "sandbox.simulation.office"
 @contextmanager
 def counted_state() -> Iterator[Counter[str]]:
     """Every office that is made inside counts its requests to the store: `table read` (a row, or a page of a scan),
-    `table write` (a transaction), `queue` (a message put, taken and deleted: three) and `blob`."""
+    `table write` (a transaction), `queue` (a message put, taken and deleted: three; a queue
+    counted: one) and `blob`."""
     counts: Counter[str] = Counter()
 
     class Table(SimTable):
@@ -42,6 +43,10 @@ def counted_state() -> Iterator[Counter[str]]:
         def send(self, queue: str, message: Mapping[str, Any], delay: float = 0.0) -> None:
             counts["queue"] += 3
             super().send(queue, message, delay)
+
+        def depth(self, queue: str) -> int:
+            counts["queue"] += 1
+            return super().depth(queue)
 
     class Blobs(SimBlobs):
         def get(self, name: str) -> bytes | None:

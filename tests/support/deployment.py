@@ -6,11 +6,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +50,33 @@ class Endpoint:
         return (self._directory if resource == EXCHANGE else self._stores).handle(request)
 
 
+class Front:
+    """The one address of the app: gives requests to its processes in turn."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+        self._server = Server(self)
+        self.url, self.close = self._server.url, self._server.close
+
+    def handle(self, request: Request) -> Response:
+        if not self.urls:
+            return Response(503)
+        self.urls.append(url := self.urls.pop(0))
+        headers = {name: value for name, value in request.headers.items() if name in ("content-type",)}
+        try:
+            answer = requests.request(
+                request.method, url + request.target, data=request.body, headers=headers, timeout=30
+            )
+        except requests.RequestException:
+            return Response(502)
+        return Response(answer.status_code, {"content-type": answer.headers["content-type"]}, answer.content)
+
+
 class Deployment:
     """`environment`: the app settings, in which no secret is. One person has a mailbox at both vendors."""
 
-    def __init__(self, folder: Path, azure: AzureServices, vendors: Vendors, endpoint: str) -> None:
-        self._folder, self.azure, self.vendors = folder, azure, vendors
-        self.port = _free_port()
+    def __init__(self, folder: Path, azure: AzureServices, vendors: Vendors, endpoint: str, front: Front) -> None:
+        self._folder, self.azure, self.vendors, self.front = folder, azure, vendors, front
         settings = {name: value for name, value in vendors.settings().items() if name not in LEFT_OUT}
         self.environment = {
             **azure.environment,
@@ -65,7 +85,7 @@ class Deployment:
             QUEUES: azure.environment["TANDEM_QUEUE_URL"],
             "TANDEM_GRAPH_FEDERATED": "managed-identity",
             "TANDEM_GRAPH_MANAGED_IDENTITY_CLIENT_ID": azure.environment["AZURE_CLIENT_ID"],
-            "TANDEM_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+            "TANDEM_PUBLIC_URL": front.url,
             "TANDEM_TICK_SCHEDULE": "* * * * * *",
             "TANDEM_POLL_SECONDS": "1",
             "TANDEM_TWIN_HOLD_SECONDS": "1",
@@ -126,11 +146,14 @@ class Deployment:
 
     # ---- the app
     @contextmanager
-    def running(self, app: Path, environment: Mapping[str, str], port: int = 0) -> Iterator[App]:
-        """The package in `app` with these settings and nothing else in its environment."""
-        started = App(self._folder, app, {**environment, "PORT": str(port)})
+    def running(self, app: Path, environment: Mapping[str, str] | None = None) -> Iterator[App]:
+        """The package in `app` with these settings (default: all that it needs) and nothing else in its environment."""
+        started = App(self._folder, app, self.environment if environment is None else environment)
         try:
+            url = started.ready()["functions"]
+            self.front.urls.append(url)
             yield started
+            self.front.urls.remove(url)
         finally:
             started.close()
 
@@ -162,9 +185,6 @@ class App:
     def health(self) -> tuple[int, dict[str, Any]]:
         answer = requests.get(f"{self.ready()['functions']}/api/health", timeout=30)
         return answer.status_code, answer.json()
-
-    def is_running(self) -> bool:
-        return self._process.poll() is None
 
     def end(self) -> int:
         """-> exit status."""
@@ -198,11 +218,5 @@ def deployment(folder: Path) -> Iterator[Deployment]:
         microsoft.identities.header = azure.environment["IDENTITY_HEADER"]
         endpoint = Server(Endpoint(azure.identity, vendors))
         stack.callback(endpoint.close)
-        yield Deployment(folder, azure, vendors, endpoint.url)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        front = stack.enter_context(closing(Front()))
+        yield Deployment(folder, azure, vendors, endpoint.url, front)

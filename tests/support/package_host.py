@@ -46,7 +46,7 @@ def serve(app: Path, ready: Path) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     queue = AzureQueue(os.environ[QUEUES], DefaultAzureCredential())
-    host = Host(app, queue, {}, int(os.environ.get("PORT", "0")), local=False)
+    host = Host(app, queue, {}, local=False)
     host.start()
     new = ready.with_suffix(".new")
     new.write_text(json.dumps({"functions": host.url, "environment": dict(os.environ)}), "utf-8")

@@ -55,15 +55,25 @@ def _default(name: str, field: FieldInfo) -> str:
 def _notes(group: type[Group]) -> Iterator[str]:
     for names in EXACTLY_ONE:
         if names[0].removeprefix(PREFIX).lower() in group.model_fields:
-            yield f"\nExactly one of {_listed(names)} is set.\n"
+            yield f"\nExactly one of {_listed(names)} is set.{''.join(_one_in_vault(names))}\n"
     for what, together in ALL_OR_NONE.items():
         if together[0].removeprefix(PREFIX).lower() in group.model_fields:
             yield f"\nOf {what}, all are set or none: {_listed(together)}.\n"
-    if kept := [name for name in IN_VAULT if name.removeprefix(PREFIX).lower() in group.model_fields]:
+    alone = [name for name in IN_VAULT if not any(name in names for names in EXACTLY_ONE)]
+    if kept := [name for name in alone if name.removeprefix(PREFIX).lower() in group.model_fields]:
         yield (
             f"\nWith {ON_AZURE}, {_listed(kept)} can be left out: the vault's secret is used then. A new version of it"
             " is used within seconds once the old one is refused, and within 5 minutes in any case.\n"
         )
+
+
+def _one_in_vault(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if name in IN_VAULT:
+            yield (
+                f" With {ON_AZURE} all of them can be left out: the vault's secret `{IN_VAULT[name]}` is used then."
+                " A new version of it is used within 5 minutes once the old one is refused."
+            )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -88,8 +88,7 @@ def test_a_tick_enqueues_a_look_at_every_pair_and_calls_no_vendor(settings: Sett
     product = build(settings, parts)
     product.pairs.add(PAIR)
     product.service.tick()
-    held: Any = parts.queue
-    asked = [json.loads(received.body) for received in held.receive("poll", 16, 60)]
+    asked = [json.loads(received.body) for received in parts.queue.receive("poll", 16, 60)]
     assert {"poll": ["pair-1"]} in asked
     assert {"subscribe": ["pair-1"]} in asked
 
@@ -100,8 +99,7 @@ def test_without_a_public_address_nothing_is_subscribed(tmp_path: Path) -> None:
     product = build(settings, parts)
     product.pairs.add(PAIR)
     product.service.tick()
-    held: Any = parts.queue
-    assert [json.loads(received.body) for received in held.receive("poll", 16, 60)] == [{"poll": ["pair-1"]}]
+    assert [json.loads(received.body) for received in parts.queue.receive("poll", 16, 60)] == [{"poll": ["pair-1"]}]
 
 
 def test_the_key_of_the_deployment_is_made_once(settings: Settings) -> None:
@@ -214,8 +212,7 @@ def test_with_a_dingtalk_app_people_are_looked_up_by_the_hour_and_by_a_worker(tm
     product.pairs.add(replace(PAIR, union_id="union-1"))
     for _ in range(3):
         product.service.tick()
-    held: Any = parts.queue
-    people = [m for m in map(_body, held.receive("work", 16, 60)) if "people" in m]
+    people = [m for m in map(_body, parts.queue.receive("work", 16, 60)) if "people" in m]
     assert people == [{"people": ["pair-1"]}]
     assert product.callback is not None
     assert product.quota is not None

@@ -204,6 +204,28 @@ def test_an_older_version_reads_no_pair_and_changes_none(table: TimedTable) -> N
     assert list(table.scan("pairs", "", "q")) == rows
 
 
+class Overtaken(TimedTable):
+    """Between an old version's look at the pairs and its write the new version starts."""
+
+    new: Pairs | None = None
+
+    def transact(self, partition: str, ops: Sequence[Op]) -> dict[str, str]:
+        if (new := self.new) is not None:
+            self.new = None
+            new.served()
+        return super().transact(partition, ops)
+
+
+def test_an_older_version_that_is_about_to_change_a_pair_is_stopped(tmp_path: Path) -> None:
+    table = Overtaken(tmp_path / "state.db")
+    old = Pairs(table)
+    old.add(PAIR)
+    table.new = Pairs(table, NEWER)
+    with pytest.raises(NewerState):
+        old.update("pair-1", paused=True)
+    assert not Pairs(table, NEWER).list()[0].paused
+
+
 # ---- the whole product
 @pytest.fixture
 def scene() -> Scene:
