@@ -82,8 +82,10 @@ class Wizard:
         return verdict
 
     def _do(self, step: Step, before: Verdict) -> None:
-        for key in step.wanted(self._facts):
-            self._ask(key)
+        wrong = before.kind == "wrong"
+        asked = [key for key, when in step.asks if wrong and applies(when, self._facts)]
+        for key in dict.fromkeys((*step.wanted(self._facts), *asked)):
+            self._ask(key, again=wrong)
         if step.name == "callback":
             self.show_callback()
         agreed = False
@@ -91,8 +93,8 @@ class Wizard:
             agreed = self._act(step, act, agreed=agreed and step.together)
         if applies(step.needs, self._facts):
             for key in step.learns:
-                self._ask(key, again=before.kind == "wrong")
-            if step.secret and (before.kind == "wrong" or self._lacks(step.secret)):
+                self._ask(key, again=wrong)
+            if step.secret and (wrong or self._lacks(step.secret)):
                 self._ask_secret(step.secret)
 
     def _looked(self, step: Step) -> Verdict:
