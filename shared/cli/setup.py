@@ -18,7 +18,7 @@ from shared.cli.common import FAILED, complaints, console
 
 if TYPE_CHECKING:
     from shared.ops.setup.checks import Checks
-    from shared.ops.setup.model import Step
+    from shared.ops.setup.model import Step, Tools
     from shared.ops.setup.wizard import Wizard
 
 PROGRESS = "tandem-setup.json"
@@ -44,60 +44,66 @@ class Terminal:
         return str(typer.prompt(question, default="", hide_input=True, show_default=False))
 
 
+StepName = Annotated[str, typer.Argument(metavar="[STEP]", help="One step alone, by its name.")]
+Check = Annotated[bool, typer.Option("--check", help="Only look what is done; 1 if something isn't.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Do STEP although it is done: its secrets are asked for and drawn anew.")
+]
+Print = Annotated[bool, typer.Option("--print", help="Only print all that is to be done.")]
+Count = Annotated[bool, typer.Option("--count", help="Only count steps, decisions and waiting.")]
+Show = Annotated[str, typer.Option("--show", metavar=CALLBACK, help="What DingTalk's console has to be told.")]
+SecretName = Annotated[str, typer.Option("--secret", metavar="NAME", help="Put one secret into the vault.")]
+Stdin = Annotated[bool, typer.Option("--stdin", help="With --secret: read it from standard input.")]
+EnvFile = Annotated[
+    str, typer.Option("--env-file", metavar="FILE", help="What `azd env get-values` prints; - for standard input.")
+]
+Notes = Annotated[
+    Path | None, typer.Option("--progress", metavar="FILE", help="Where it notes down what it knows; no secrets.")
+]
+
+
 def setup(
-    step: Annotated[str, typer.Argument(metavar="[STEP]", help="One step alone, by its name.")] = "",
-    check: Annotated[bool, typer.Option("--check", help="Only look what is done; 1 if something isn't.")] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Do STEP although it is done: its secrets are asked for and drawn anew.")
-    ] = False,
-    print_all: Annotated[bool, typer.Option("--print", help="Only print all that is to be done.")] = False,
-    count: Annotated[bool, typer.Option("--count", help="Only count steps, decisions and waiting.")] = False,
-    show: Annotated[str, typer.Option("--show", metavar=CALLBACK, help="What DingTalk's console has to be told.")] = "",
-    secret: Annotated[str, typer.Option("--secret", metavar="NAME", help="Put one secret into the vault.")] = "",
-    stdin: Annotated[bool, typer.Option("--stdin", help="With --secret: read it from standard input.")] = False,
-    env_file: Annotated[
-        str, typer.Option("--env-file", metavar="FILE", help="What `azd env get-values` prints; - for standard input.")
-    ] = "",
-    progress: Annotated[
-        Path | None, typer.Option("--progress", metavar="FILE", help="Where it notes down what it knows; no secrets.")
-    ] = None,
+    step: StepName = "",
+    check: Check = False,
+    again: Again = False,
+    print_all: Print = False,
+    count: Count = False,
+    show: Show = "",
+    secret: SecretName = "",
+    stdin: Stdin = False,
+    env_file: EnvFile = "",
+    progress: Notes = None,
 ) -> None:
     """Walk through what `azd provision` can't do: rights, apps at the vendors, secrets, settings. May be stopped and
     run again at any time; nothing is run on your behalf without a yes."""
-    from shared.model.errors import TandemError
     from shared.ops.setup.steps import STEPS
 
-    for name in ("tandem", "azure"):
-        logging.getLogger(name).addHandler(logging.NullHandler())  # what they log is said here in words
-    quiet = check or print_all or count
-    if env_file == "-" and not quiet:
+    if env_file == "-" and not (check or print_all or count):
         raise typer.BadParameter("- takes what is typed: only with --check, --print, --count", param_hint="--env-file")
     if show not in ("", CALLBACK):
         raise typer.BadParameter(f"knows only {CALLBACK}", param_hint="--show")
     if again and not step:
         raise typer.BadParameter("needs the name of a step", param_hint="--again")
     steps = STEPS if not step else (_named(step),)
-    try:
-        with _opened(env_file, progress, quiet=print_all or count, again=again) as (checks, wizard):
-            if count:
-                _count(steps, checks)
-            elif print_all:
-                _print(steps, checks)
-            elif check:
-                _check(steps, checks)
-            elif show:
-                wizard.show_callback()
-            elif secret:
-                wizard.keep_secret(_secret_name(secret), _secret(secret, stdin))
-            else:
-                _walk(steps, wizard, whole=not step)
-    except TandemError as error:
-        complaints.print(escape(str(error)), soft_wrap=True)
-        raise typer.Exit(FAILED) from error
+    with _opened(env_file, progress, again=again) as (checks, wizard):
+        if count:
+            _count(steps, checks)
+        elif print_all:
+            _print(steps, checks)
+        elif check:
+            _check(steps, checks)
+        elif show:
+            wizard.show_callback()
+        elif secret:
+            wizard.keep_secret(_secret_name(secret), _secret(secret, stdin))
+        else:
+            _walk(steps, wizard, whole=not step)
 
 
 @contextmanager
-def _opened(env_file: str, progress: Path | None, *, quiet: bool, again: bool) -> Iterator[tuple[Checks, Wizard]]:
+def _opened(env_file: str, progress: Path | None, *, again: bool) -> Iterator[tuple[Checks, Wizard]]:
+    """An error of ours ends the command with its text, which says what to do, and status 1."""
+    from shared.model.errors import TandemError
     from shared.ops.setup.checks import Checks
     from shared.ops.setup.facts import Facts
     from shared.ops.setup.progress import Progress
@@ -105,18 +111,23 @@ def _opened(env_file: str, progress: Path | None, *, quiet: bool, again: bool) -
     from shared.wiring.setup import world
     from shared.wiring.tools import PathTools
 
+    for name in ("tandem", "azure"):
+        logging.getLogger(name).addHandler(logging.NullHandler())  # what they log is said here in words
     tools = PathTools()
-    env = _environment(env_file, tools if not quiet else None)
-    noted = Progress(progress or _default_progress(env))
-    with world(env) as real:
-        checks = Checks(real, Facts(env, noted.facts), noted, tools, env)
-        yield checks, Wizard(checks, noted, tools, Terminal(), real.clock, real.random, again=again)
+    try:
+        env = _environment(env_file, tools)
+        noted = Progress(progress or _default_progress(env))
+        with world(env) as real:
+            checks = Checks(real, Facts(env, noted.facts), noted, tools, env)
+            yield checks, Wizard(checks, noted, tools, Terminal(), real.clock, real.random, again=again)
+    except TandemError as error:
+        complaints.print(escape(str(error)), soft_wrap=True)
+        raise typer.Exit(FAILED) from error
 
 
-def _environment(env_file: str, tools: object) -> Mapping[str, str]:
+def _environment(env_file: str, tools: Tools) -> Mapping[str, str]:
     """This process's environment under what the file says; without a file, over what azd knows."""
     from shared.ops.setup.env_file import read_env
-    from shared.wiring.tools import PathTools
 
     if env_file:
         try:
@@ -124,7 +135,7 @@ def _environment(env_file: str, tools: object) -> Mapping[str, str]:
         except (OSError, ValueError) as error:
             raise typer.BadParameter(f"{env_file} can't be read", param_hint="--env-file") from error
         return {**os.environ, **read_env(text)}
-    if "TANDEM_VAULT_URL" not in os.environ and isinstance(tools, PathTools) and tools.has("azd"):
+    if not os.environ.get("TANDEM_VAULT_URL") and tools.has("azd"):
         ran = tools.run("azd", ("env", "get-values"))
         if ran.status == 0:
             return {**read_env(ran.output), **{name: text for name, text in os.environ.items() if text.strip()}}

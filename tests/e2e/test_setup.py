@@ -212,6 +212,17 @@ def test_settings_that_are_not_secret_go_to_azd_after_one_yes(office: Company) -
     assert "settings were changed since `azd up` was last run" in office.run("deploy", "--check", status=1).output
 
 
+def test_what_was_named_wrongly_is_asked_for_again(office: Company) -> None:
+    office.run("registration", typed=typed("y", "y"))
+    office.run("sign-in", typed=typed("client-secret", "y"))
+    nobody = "nobody@office.example"
+    office.run("rights", typed=typed("scoped", GROUP, nobody, OUTSIDE, "y", "y", "y"), status=1)
+    office.later()
+    assert "name another" in office.run("rights", "--check", status=1).output
+    done = office.run("rights", typed=typed(INSIDE, "", "n", "", "n", "", "n", "skip"))
+    assert "done: a mailbox opens, and one outside does not" in done.output
+
+
 # ---- replacing
 def test_secrets_are_replaced_by_doing_their_step_again(office: Company) -> None:
     office.run("vault", typed=typed("y"))

@@ -261,6 +261,19 @@ def test_the_app_is_asked_whether_it_is_well(office: Office, status: int, body: 
     assert "no answer" in office.look("deployed", url=door.url).text
 
 
+def test_what_the_app_names_as_missing_is_passed_on(office: Office) -> None:
+    class App:
+        def handle(self, request: Request) -> Response:
+            return Response.of_json(503, {"ok": False, "settings": ["TANDEM_GRAPH_CLIENT_ID", "<b>no name</b>", 5]})
+
+    door = Server(App())
+    try:
+        text = office.look("deployed", url=door.url).text
+    finally:
+        door.close()
+    assert text == "the app answers what it lacks or can't use: TANDEM_GRAPH_CLIENT_ID"
+
+
 def test_a_vendor_that_does_not_answer_is_not_taken_for_done(office: Office) -> None:
     office.secrets.set("alimail-client-secret", "ali-secret")
     office.env |= {"TANDEM_ALIMAIL_URL": "http://127.0.0.1:9", "TANDEM_LOGIN_URL": "http://127.0.0.1:9"}

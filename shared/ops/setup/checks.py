@@ -258,11 +258,13 @@ class Checks:
         if (self._progress.begun("settings") or 0.0) > (self._progress.begun("deploy") or 0.0):
             return Verdict("missing", "settings were changed since `azd up` was last run")
         try:
-            status, well = self._reach.health()
+            status, well, named = self._reach.health()
         except TandemError as error:
             return Verdict("missing", str(error))
         if status == 200 and well:
             return Verdict("done", "the app answers that it is well")
+        if status == 503 and named:
+            return Verdict("wrong", f"the app answers what it lacks or can't use: {', '.join(named)}")
         if status == 503:
             return Verdict("wrong", "the app answers that it can't work: its log says why (docs/settings.md)")
         return Verdict("missing", f"the app doesn't answer at /api/health (status {status}): deploy it")

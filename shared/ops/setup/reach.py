@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ from shared.outlook.transport import Graph, Part
 from shared.ports.state import Secret, Secrets
 from shared.ports.world import Clock, Executor, HttpRequest, Random, Transport, TransportError
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NOBODY = "tandem-setup"
 """A userid that nobody has: asking for it shows whether the directory may be read, and reads nothing."""
 
@@ -109,10 +111,16 @@ class Reach:
         return DingTalkTokens(*place, self._facts.get("app-key"), _given(secret), world.lock())
 
     # ---- the app
-    def health(self) -> tuple[int, bool]:
-        """(status, whether it says that it is well)."""
+    def health(self) -> tuple[int, bool, list[str]]:
+        """(status, whether it says that it is well, the settings and secrets that it names as missing or wrong)."""
         status, answer = self._send(HttpRequest("GET", f"{self._facts.get('url')}/api/health"), "the app")
-        return status, answer.get("ok") is True
+        named = answer.get("settings")
+        names = (
+            [name for name in named if isinstance(name, str) and NAME.fullmatch(name)]
+            if isinstance(named, list)
+            else []
+        )
+        return status, answer.get("ok") is True, names
 
     def _send(self, request: HttpRequest, whom: str) -> tuple[int, dict[str, Any]]:
         try:

@@ -14,6 +14,7 @@ from shared.ops.setup.progress import Progress
 from shared.ops.setup.texts import lines
 from shared.ports.world import Clock, Random
 
+SKIP = "skip"
 ASK, ASK_ALL = "Run this now?", "Run this now, and those that follow in this step?"
 
 
@@ -82,8 +83,10 @@ class Wizard:
         return verdict
 
     def _do(self, step: Step, before: Verdict) -> None:
-        for key in step.wanted(self._facts):
-            self._ask(key)
+        wrong = before.kind == "wrong"
+        asked = [key for key, when in step.asks if wrong and applies(when, self._facts)]
+        for key in dict.fromkeys((*step.wanted(self._facts), *asked)):
+            self._ask(key, again=wrong)
         if step.name == "callback":
             self.show_callback()
         agreed = False
@@ -91,8 +94,8 @@ class Wizard:
             agreed = self._act(step, act, agreed=agreed and step.together)
         if applies(step.needs, self._facts):
             for key in step.learns:
-                self._ask(key, again=before.kind == "wrong")
-            if step.secret and (before.kind == "wrong" or self._lacks(step.secret)):
+                self._ask(key, again=wrong)
+            if step.secret and (wrong or self._lacks(step.secret)):
                 self._ask_secret(step.secret)
 
     def _looked(self, step: Step) -> Verdict:
@@ -207,7 +210,7 @@ class Wizard:
             why = f": {told[-1].strip()}" if told and not act.secret else ""
             raise Stopped(f"{act.tool} ended with status {ran.status}{why}. Mend that and run `tandem setup` again")
         self._take(act, ran.output.strip())
-        self._progress.begin(step.name, self._clock.now())
+        self._begun(step, act)
 
     def _in_tenant(self) -> None:
         """Stopped when az would change another tenant than the one that is meant."""
@@ -221,9 +224,14 @@ class Wizard:
             self._told(act.keeps, f"What it printed: {BY_KEY[act.keeps].about}", "")
         elif act.secret:
             self._take(act, self._person.whispers("What it printed"))
-        else:
-            self._person.tells("Press Enter when it is done", "")
-        self._progress.begin(step.name, self._clock.now())
+        elif self._person.tells(f"Press Enter when it is done, or type {SKIP}", "").strip() == SKIP:
+            return
+        self._begun(step, act)
+
+    def _begun(self, step: Step, act: Command) -> None:
+        """Note when: of a step with something to wait for, when that was run."""
+        if act.wait[1] or not any(isinstance(other, Command) and other.wait[1] for other in step.acts):
+            self._progress.begin(step.name, self._clock.now())
 
     def _take(self, act: Command, output: str) -> None:
         if act.keeps:
