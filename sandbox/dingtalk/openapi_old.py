@@ -49,6 +49,8 @@ class OldHost:
         return {"access_token": token, "expires_in": life}
 
     def _user(self, request: Request) -> Mapping[str, Any]:
+        if not self._platform.switches.directory:
+            raise OldRefusal(60011, "没有调用该接口的权限")
         person = self._platform.employees.get(_parameter(request, "userid"))
         if person is None:
             raise OldRefusal(60121, "找不到该用户")

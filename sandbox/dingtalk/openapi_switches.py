@@ -13,6 +13,8 @@ class OpenSwitches:
     token_life: int = 7200
     one_token: bool = True
     """The new host's token is good on the old host too, and the other way round."""
+    directory: bool = True
+    """The app has the permission point to read the organisation's people (qyapi_get_member)."""
     rate: int | None = 20
     """Calls a second for one API; None lifts the limit."""
 

@@ -38,7 +38,8 @@ class Federated:
 @dataclass(slots=True)
 class App:
     """The registered app. `roles` are the application permissions granted to it; a token holds those of its time.
-    `secret_expires` is in epoch seconds; `certificates` are in PEM."""
+    `secret_expires` is in epoch seconds; `certificates` are in PEM. `scoped` are the roles that Exchange gives it
+    for the mailboxes in `scope` alone, in lower case (RBAC for Applications), of which no token tells."""
 
     tenant_id: str
     client_id: str
@@ -47,6 +48,8 @@ class App:
     secret_expires: float | None = None
     certificates: list[str] = field(default_factory=list)
     federated: list[Federated] = field(default_factory=list)
+    scoped: set[str] = field(default_factory=set)
+    scope: set[str] = field(default_factory=set)
 
 
 class Credentials:

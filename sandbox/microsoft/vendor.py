@@ -234,6 +234,8 @@ class Microsoft365:
         with self._world.lock:
             roles = self.tokens.roles(request)
             store = self._store(args["u"]) if "u" in args else None
+            if store is not None and store.address.lower() in self.app.scope:
+                roles |= self.app.scoped
         if route.roles and not route.roles & roles:
             raise denied()
         return Call(self._world, request, route.name, args, roles, store, _Gate(self, stamp))

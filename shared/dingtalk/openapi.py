@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from shared.dingtalk.openapi_errors import TOKEN, code_of, failure
-from shared.dingtalk.openapi_quota import Quota
+from shared.dingtalk.openapi_quota import Counts
 from shared.dingtalk.openapi_tokens import AppTokens
 from shared.model.errors import NotFound, Unavailable
 from shared.ports.world import HttpRequest, Transport, TransportError
@@ -26,7 +26,7 @@ class OpenApi:
     """A `shared.sync.events.Directory`. `old_url`: the old API's address. Raises Unavailable, Throttled, NotPermitted,
     NotFound or Refused."""
 
-    def __init__(self, transport: Transport, tokens: AppTokens, quota: Quota, old_url: str, timeout: float) -> None:
+    def __init__(self, transport: Transport, tokens: AppTokens, quota: Counts, old_url: str, timeout: float) -> None:
         self._transport, self._tokens, self._quota = transport, tokens, quota
         self._url, self._timeout = old_url, timeout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Protocol
 
 from shared.model.errors import Conflict
 from shared.ports.state import Op, Table
@@ -13,6 +14,12 @@ CHINA = timezone(timedelta(hours=8))
 TRIES = 20
 MONTHLY = 5000
 """Metered calls that the standard edition gives."""
+
+
+class Counts(Protocol):
+    def count(self, *, metered: bool) -> None:
+        """One more call is about to be made."""
+        ...
 
 
 class Quota:

@@ -103,7 +103,7 @@ def test_a_token_for_something_else_opens_nothing(client: SecretClient, azure: A
         def get_token(self, *scopes: str, **options: object) -> object:
             from azure.core.credentials import AccessToken
 
-            from tests.support.managed_identity import token
+            from tests.support.entra_token import token
 
             until = int(time.time()) + 3600
             return AccessToken(token("https://storage.azure.com", until), until)

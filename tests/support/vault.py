@@ -15,7 +15,7 @@ from threading import RLock
 from typing import Any
 
 from sandbox.web import Request, Response
-from tests.support.managed_identity import claims_of
+from tests.support.entra_token import claims_of
 
 AUTHORITY = "https://login.microsoftonline.com/ab1f708d-50f6-404c-a006-d71b2ac7a606"
 RESOURCE = "https://vault.azure.net"
