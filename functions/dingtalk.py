@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import azure.functions as func
 
+from functions.lazily import get_product
 from shared.dingtalk.callback import CallbackRefused, Forged, Malformed, Stale
-from shared.wiring.product import get_product
 
 MAX_BODY = 64 * 1024
 """Bytes. An event holds ids and no content; a genuine one stays far below this."""

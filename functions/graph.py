@@ -6,7 +6,7 @@ import logging
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.lazily import get_product
 
 MAX_BODY = 1024 * 1024
 """Bytes. Graph packs notifications of one subscription into a request; a genuine one stays far below this."""

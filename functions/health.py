@@ -6,7 +6,7 @@ import logging
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.lazily import get_product
 
 logger = logging.getLogger(__name__)
 blueprint = func.Blueprint()

@@ -11,7 +11,7 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.lazily import get_product
 
 blueprint = func.Blueprint()
 

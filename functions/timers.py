@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.wiring.product import get_product
+from functions.lazily import get_product
 
 blueprint = func.Blueprint()
 

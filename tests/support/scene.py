@@ -25,7 +25,9 @@ from sandbox.simulation.world import EPOCH, Fate, Kind, World, calm
 from sandbox.truth import Flag, Mailbox, Stored
 from shared.model.pairs import Pair
 from shared.model.words import Side, other
+from shared.sync.calls import leave_hints, partition
 from shared.sync.desk import Desk, Status
+from shared.sync.rows import TREE
 from shared.sync.service import Service
 from shared.wiring.pairs import Pairs
 from shared.wiring.replicas import password_name
@@ -171,7 +173,9 @@ class Scene:
         return pair
 
     def change_pair(self, **changes: Any) -> None:
+        """And have the folders looked at, which happens by itself only when one of them changes or is due."""
         self._pairs().save(replace(self.pair, **changes))
+        leave_hints(SimTable(self.world, self.office._stored), partition(self.pair.id), "outlook", {TREE})
 
     def _pairs(self) -> Pairs:
         return Pairs(SimTable(World(0), self.office._stored))
