@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sandbox.console import check_writable, guarded, make_console, until_ended, write_ready
-from shared.cli import pairs, poison, standing
+from shared.cli import cost, pairs, poison, standing
 
 if TYPE_CHECKING:
     from sandbox.faults import Faults
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 app.add_typer(pairs.app, name="pair")
 app.add_typer(poison.app, name="poison")
-for command in (standing.status, standing.plan, standing.approve):
+for command in (standing.status, standing.plan, standing.approve, cost.cost):
     app.command()(command)
 
 INTERRUPTED = 130

@@ -102,11 +102,10 @@ class Model:
         return float(3600 * (app["day_hours"] / every[0] + night / every[1]))
 
     def _timer(self) -> Use:
-        ticks, looks = DAY / self._prices.of("app", "tick_seconds"), 0.0
-        if self.pairs <= SHARD:
-            looks = self._looks()
-        tick, look = (between(sizes, self.pairs) for sizes in (self._measured.tick, self._measured.look))
-        use = self._at_once(tick, ticks - looks, 1) + self._at_once(look, looks, 1)
+        rounds, looks = DAY / CATCH_UP, self._looks() if self.pairs <= SHARD else 0.0
+        ticks = DAY / self._prices.of("app", "tick_seconds") - looks - rounds
+        kinds = (self._measured.tick, ticks), (self._measured.look, looks), (self._measured.round, rounds)
+        use = sum((self._at_once(between(sizes, self.pairs), times, 1) for sizes, times in kinds), Use())
         return replace(use, seconds=min(DAY, use.seconds))  # a timer never overlaps itself
 
     def _poll(self) -> Use:
@@ -130,12 +129,11 @@ class Model:
     # ---- overlap
     def _span(self, taken: Taken, at_once: float) -> float:
         """Seconds in which an instance is billed for so many executions that begin together."""
-        assumed = self._prices.text["assumed"]
-        each = self._measured.store_cpu_ms
+        each, cores = self._measured.store_cpu_ms, float(self._prices.of("assumed", "cores"))
         store = (taken.reads * each["read"] + (taken.writes + taken.queue / 3) * each["write"]) / 1000
-        cpu, wait = (taken.cpu + store) / assumed["cores"], max(0.0, taken.seconds - taken.cpu)
-        step, least = self._prices.of("compute", "step_seconds"), self._prices.of("compute", "least_seconds")
-        return max(float(least), math.ceil((wait + cpu * at_once) / step - 1e-9) * float(step))
+        cpu, wait = (taken.cpu + store) / cores, max(0.0, taken.seconds - taken.cpu)
+        step, least = (float(self._prices.of("compute", f"{name}_seconds")) for name in ("step", "least"))
+        return max(least, math.ceil((wait + cpu * at_once) / step - 1e-9) * step)
 
     def _at_once(self, taken: Taken, times: float, together: float) -> Use:
         """`times` a day, so many executions begin together and fill one instance after the other."""
@@ -149,8 +147,8 @@ class Model:
         """So many a day that begin at random in the busy hours: the time in which at least one runs, or, when there
         are more than one instance bears, what they take together."""
         busy = 3600.0 * float(self._prices.of("assumed", "busy_hours"))
-        alone, width = self._span(taken, 1.0), self._prices.of("assumed", width)
-        full = self._span(taken, float(width)) / float(width)
+        alone, full = self._span(taken, 1.0), float(self._prices.of("assumed", width))
+        full = self._span(taken, full) / full
         rate = executions / busy
         return self._use(taken, busy * max(1 - math.exp(-rate * alone), rate * full), executions)
 
@@ -165,34 +163,22 @@ class Model:
 
     def _compute(self, total: Use) -> tuple[Line, ...]:
         prices, days = self._prices, self._prices.text["days"]
-        memory, million = prices.of("app", "memory_gb"), 1e6
+        time, free = total.seconds * days * prices.of("app", "memory_gb"), prices.of("compute", "free_gb_seconds")
+        count, given = total.executions * days, prices.of("compute", "free_executions")
+        each = prices.hkd("compute", "usd_per_million_executions") / 1e6
         return (
-            self._line(
-                "compute: time",
-                total.seconds * days * memory,
-                "GB-s",
-                prices.of("compute", "free_gb_seconds"),
-                prices.hkd("compute", "usd_per_gb_second"),
-            ),
-            self._line(
-                "compute: executions",
-                total.executions * days,
-                "executions",
-                prices.of("compute", "free_executions"),
-                prices.hkd("compute", "usd_per_million_executions") / million,
-            ),
+            self._line("compute: time", time, "GB-s", free, prices.hkd("compute", "usd_per_gb_second")),
+            self._line("compute: executions", count, "executions", given, each),
         )
 
     def _storage(self, total: Use, uses: Mapping[str, Use]) -> tuple[Line, ...]:
         prices, days = self._prices, self._prices.text["days"]
         state = self.pairs * prices.of("assumed", "pair_mb") / 1000
-        queue = (total.queue + self._idle_polls(uses)) * days
+        tables, queue = total.table * days, (total.queue + self._idle_polls(uses)) * days
         free, logs = prices.of("logs", "free_gigabytes"), total.log * days / GIGA
-        secrets = self.pairs * DAY / KEPT * days
+        secrets = 2 * self.pairs * DAY / KEPT * days  # by the instances that look, and by those that work
         return (
-            self._line(
-                "storage: tables", total.table * days, "operations", 0, prices.hkd("storage", "table_10k") / 1e4
-            ),
+            self._line("storage: tables", tables, "operations", 0, prices.hkd("storage", "table_10k") / 1e4),
             self._line("storage: queues", queue, "operations", 0, prices.hkd("storage", "queue_10k") / 1e4),
             self._line("storage: state", state, "GB", 0, prices.hkd("storage", "gigabyte")),
             self._line("logs", logs, "GB", free, prices.hkd("logs", "gigabyte")),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SIZED = ("tick", "look")
+SIZED = ("tick", "look", "round")
 HERE = Path(__file__).resolve().parent
 
 
@@ -28,13 +28,16 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """As `python -m tests.bench.cost` wrote it. `tick` and `look`: the timer's executions by number of pairs, without
-    and with its own look at DingTalk. `store_cpu_ms`: of the processor, for a read and a write of the store. `quiet` and `message`: executions and operations of one pair from one catch-up
-    to the next, and of one message beyond that."""
+    """As `python -m tests.bench.cost` wrote it.
+
+    `tick`, `look` and `round`: the timer's executions by number of pairs, with nothing due, with its own look at
+    DingTalk, and with a catch-up to ask for. `quiet` and `message`: executions and operations of one pair from one
+    catch-up to the next, and of one message beyond that. `store_cpu_ms`: of the processor, for a read and a write."""
 
     made: Mapping[str, Any]
     tick: Mapping[int, Taken]
     look: Mapping[int, Taken]
+    round: Mapping[int, Taken]
     shard: Taken
     catch_up: Taken
     message_run: Taken

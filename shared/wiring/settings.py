@@ -37,7 +37,9 @@ ALL_OR_NONE = {
     "state on Azure": ("TANDEM_TABLE_URL", "TANDEM_QUEUE_URL", "TANDEM_BLOB_URL", "TANDEM_VAULT_URL"),
 }
 """Settings that make no sense without each other, by what they are together."""
-HOST = {"TANDEM_TICK_SCHEDULE": "set it to how often to see what is due: NCRONTAB with seconds, in UTC"}
+HOST = {
+    "TANDEM_TICK_SCHEDULE": "say how often to see what is due: NCRONTAB with seconds, in UTC, such as */30 * * * * *"
+}
 """Settings that the Functions host reads and checks, because a binding names them."""
 NAMES = tuple(f"{PREFIX}{name.upper()}" for group in GROUPS for name in group.model_fields)
 
