@@ -102,8 +102,9 @@ def _outcome(call: Callable[[], T]) -> T | Exception:
 def hush() -> None:
     """Keep the libraries' own logs of requests out of ours, whatever level is asked for: their lines hold addresses,
     and those of old APIs hold secrets."""
-    for name in ("msal", "imapclient", "azure.core", "azure.identity"):
+    for name in ("imapclient", "azure.core", "azure.identity"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("msal").setLevel(logging.CRITICAL)  # an answer that it can't read whole is in its errors
 
 
 class RequestsTransport:
