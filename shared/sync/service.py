@@ -53,7 +53,8 @@ class AppStatus:
 class Service:
     """The product as its triggers see it. `notification_url`: where the vendor with push reaches us, None without.
     `events`: what is done about callbacks, None without them. `poisoned`: how many messages of a queue failed for good,
-    None where that can't be counted. `gauges`: tells what changes slowly; called once in an hour."""
+    None where that can't be counted. `gauges`: tells what changes slowly, once in an hour;
+    None where nobody is told."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Service:
         events: Events | None = None,
         poisoned: Callable[[str], int] | None = None,
         telemetry: Telemetry = SILENCE,
-        gauges: Callable[[], None] = lambda: None,
+        gauges: Callable[[], None] | None = None,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
@@ -131,7 +132,7 @@ class Service:
             for pair in pairs:
                 leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
                 enqueue(self._queue, pair.id, "catch-up", at=now)
-            if self._turn("gauges", now, GAUGES):
+            if self._gauges is not None and self._turn("gauges", now, GAUGES):
                 self._gauges()
         else:
             overdue = due_row(now - self._policy.busy, "~")

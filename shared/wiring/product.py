@@ -97,7 +97,7 @@ def build(settings: Settings, parts: Parts | None = None) -> Product:
         events=platform.events if platform else None,
         poisoned=_poisoned(bare.queue),
         telemetry=parts.telemetry,
-        gauges=_gauges(settings, parts, platform.quota if platform else None).tell,
+        gauges=_gauges(settings, parts, platform.quota if platform else None),
     )
 
     def close() -> None:
@@ -134,7 +134,9 @@ def _removal(settings: Settings, parts: Parts, pairs: Pairs, service: Service) -
     )
 
 
-def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Gauges:
+def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Callable[[], None] | None:
+    if parts.telemetry is SILENCE:
+        return None
     certificate, secrets = settings.graph_certificate, parts.secrets
     return Gauges(
         parts.telemetry,
@@ -143,7 +145,7 @@ def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Gauges:
         certificate_end(certificate.get_secret_value()) if certificate else None,
         cast(Ending, secrets).expiries if hasattr(secrets, "expiries") else None,
         lambda name: name.removeprefix(PASSWORD) if name.startswith(PASSWORD) else None,
-    )
+    ).tell
 
 
 class Ending(Protocol):
