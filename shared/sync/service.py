@@ -70,7 +70,7 @@ class Service:
     reaches us, None without. `events`: what is done about callbacks, None without them. `poisoned`: how many messages
     of a queue failed for good. `pairs`, `pair`: all, and the one with this id, read at the beginning of each trigger;
     NewerState where a newer version has taken over, which ends it with nothing written. `migrated`: keep with the pair
-    which version its rows are in. `gauges`: tells what changes slowly; called once in an hour."""
+    which version its rows are in. `gauges`: tells what changes slowly, once in an hour; None where nobody is told."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Service:
         events: Events | None = None,
         schema: Schema = SCHEMA,
         telemetry: Telemetry = SILENCE,
-        gauges: Callable[[], None] = lambda: None,
+        gauges: Callable[[], None] | None = None,
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
@@ -159,7 +159,7 @@ class Service:
         since, caught = self._claim("catch-up", now, lambda since: in_turn(pairs, CATCH_UP, since, now))
         if in_turn(("poison",), CATCH_UP, since, now):
             self._tell_poisoned()
-            if self._turn("gauges", now, GAUGES):
+            if self._gauges is not None and self._turn("gauges", now, GAUGES):
                 self._gauges()
         self._each(list(enumerate(caught)), lambda one: self._catch_up(one[1], now, one[0] / STARTS))
         awake = {pair.id for pair in caught}

@@ -121,7 +121,7 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
         poisoned=lambda queue: bare.queue.depth(f"{queue}-poison"),
         schema=schema,
         telemetry=parts.telemetry,
-        gauges=_gauges(settings, parts, platform.quota if platform else None).tell,
+        gauges=_gauges(settings, parts, platform.quota if platform else None),
     )
 
     standstill = Standstill(parts.table, parts.clock, parts.random, settings.lease_seconds, schema)
@@ -160,7 +160,9 @@ def _removal(parts: Parts, standstill: Standstill, pairs: Pairs, service: Servic
     )
 
 
-def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Gauges:
+def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Callable[[], None] | None:
+    if parts.telemetry is SILENCE:
+        return None
     certificate, secrets = settings.graph_certificate, parts.secrets
     return Gauges(
         parts.telemetry,
@@ -169,7 +171,7 @@ def _gauges(settings: Settings, parts: Parts, quota: Quota | None) -> Gauges:
         certificate_end(certificate.get_secret_value()) if certificate else None,
         cast(Ending, secrets).expiries if hasattr(secrets, "expiries") else None,
         lambda name: name.removeprefix(PASSWORD) if name.startswith(PASSWORD) else None,
-    )
+    ).tell
 
 
 class Ending(Protocol):
