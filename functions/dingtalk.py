@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from functions.triggered import triggered
 from shared.dingtalk.callback import CallbackRefused, Forged, Malformed, Stale
 from shared.model.errors import SignInRefused
-from shared.wiring.product import Product
+
+if TYPE_CHECKING:
+    from shared.wiring.product import Product
 
 MAX_BODY = 64 * 1024
 """Bytes. An event holds ids and no content; a genuine one stays far below this."""

@@ -56,8 +56,8 @@ param maximumInstances int = 40
 @maxValue(20)
 param alwaysReadyHttp int = 0
 
-@description('How often the app looks at what is due: NCRONTAB with seconds, in UTC. Default: every 10 seconds. Seldomer costs less and notices later.')
-param tickSchedule string = '*/10 * * * * *'
+@description('How often the app looks at what is due: NCRONTAB with seconds, in UTC. Default: every 30 seconds. Seldomer costs less and notices later.')
+param tickSchedule string = '*/30 * * * * *'
 
 @description('More settings of docs/settings.md by their names, such as {"TANDEM_JUNK": "copy"}. Default: none. No secrets: those are in the vault. Costs nothing.')
 param moreSettings object = {}

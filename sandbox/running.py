@@ -21,8 +21,9 @@ from shared.ports.state import Op
 from shared.ports.telemetry import SILENCE, Telemetry
 from shared.state.queue import SqliteQueue
 from shared.sync.calls import partition
+from shared.sync.pushes import SUBSCRIPTIONS
 from shared.sync.rows import FOLDER, after
-from shared.sync.service import SCHEDULE, SUBSCRIPTIONS
+from shared.sync.turns import SCHEDULE
 from shared.wiring.parts import Parts
 from shared.wiring.product import CALLBACK, Product, build, use
 from shared.wiring.replicas import password_name

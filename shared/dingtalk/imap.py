@@ -8,7 +8,6 @@ EXAMINE is not documented. Names go out in modified UTF-7; raw ones make the ser
 from __future__ import annotations
 
 import imaplib
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -39,7 +38,6 @@ GARBLED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, A
 FULL = re.compile(r"quota|\bfull\b", re.IGNORECASE)
 """What a refusal for want of room says: RFC 5530's OVERQUOTA, or words; no code of the vendor's is known."""
 
-logging.getLogger("imapclient").setLevel(logging.CRITICAL)  # it says who has logged in
 
 _APPENDUID = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]", re.IGNORECASE)
 

@@ -177,7 +177,7 @@ class Model:
         state = self.pairs * prices.of("assumed", "pair_mb") / 1000
         tables, queue = total.table * days, (total.queue + self._idle_polls(uses)) * days
         free, logs = prices.of("logs", "free_gigabytes"), total.log * days / GIGA
-        secrets = 2 * self.pairs * DAY / KEPT * days  # by the instances that look, and by those that work
+        secrets = self.pairs * DAY / KEPT * days
         return (
             self._line("storage: tables", tables, "operations", 0, prices.hkd("storage", "table_10k") / 1e4),
             self._line("storage: queues", queue, "operations", 0, prices.hkd("storage", "queue_10k") / 1e4),
@@ -193,9 +193,9 @@ class Model:
         return sum(min(DAY, uses[name].executions * LINGER) / IDLE_POLLS for name in ("poll", "work"))
 
     def _fixed(self) -> tuple[Line, ...]:
-        app = self._prices.text["app"]
-        price = self._prices.hkd("alerts", f"rule_{app['alert_minutes']}")
-        return (self._line("alerts", app["alert_rules"], "rules", 0, price),)
+        every = self._prices.text["app"]["alert_minutes"]
+        prices = [self._prices.hkd("alerts", f"rule_{min(15, minutes)}") for minutes in every]
+        return (self._line("alerts", len(prices), "rules", 0, sum(prices) / len(prices)),)
 
     def _network(self, egress: bool) -> tuple[Line, ...]:
         prices, days = self._prices, self._prices.text["days"]

@@ -14,7 +14,6 @@ from shared.ports.state import Secret
 from shared.ports.world import Clock, HttpRequest, HttpResponse, Transport, TransportError
 
 log = logging.getLogger("tandem.outlook")
-logging.getLogger("msal").setLevel(logging.CRITICAL)  # it logs answers that it can't read whole, and so tokens
 
 SCOPE = "https://graph.microsoft.com/.default"
 EARLY = 300.0

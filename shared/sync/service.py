@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from shared.model.errors import Conflict, LeaseLost, NewerState, NotFound, TandemError, Throttled
+from shared.model.errors import LeaseLost, NewerState, TandemError, Throttled
 from shared.model.metrics import LEASE_CONTENTION, POISON, POLLED, SUBSCRIPTION_FAILED
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
@@ -25,19 +23,20 @@ from shared.sync.identity import Identity
 from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
+from shared.sync.pushes import Pushes, message_id, notifications
 from shared.sync.reconcile import Reconcile
 from shared.sync.rhythm import Rhythm
 from shared.sync.rows import TREE, after, cursor_row, walked_row
 from shared.sync.run import Policy, open_run
 from shared.sync.schedule import SHARD, WAVE, in_turn, looks, shards
 from shared.sync.schema import SCHEMA, Schema
+from shared.sync.turns import Turns
 from shared.sync.watch import differing
 
 T = TypeVar("T")
 R = TypeVar("R")
 log = logging.getLogger("tandem.sync")
 
-SUBSCRIPTIONS, SCHEDULE = "subscriptions", "schedule"
 CATCH_UP, GAUGES = 300.0, 3600.0
 PEOPLE, EVERYBODY = 3600.0, 86400.0
 QUEUES = ("poll", "work", "bulk")
@@ -46,8 +45,6 @@ BULK = 10.0
 LATER, TOLD = 60.0, 300.0
 """Seconds after which a message that only a newer version can work on is looked at again, and between two lines of the
 log that say so."""
-RENEW = 86400.0
-"""A subscription is renewed when it has less than this left."""
 SCANS = 20.0
 """Pairs a second that ticks look at for something overdue; of very many pairs the catch-up finds it sooner."""
 STARTS = 50.0
@@ -100,8 +97,10 @@ class Service:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
         self._looker, self._is_crowded = looker, is_crowded
-        self._replicas, self._subscriptions, self._pairs, self._pair = replicas, subscriptions, pairs, pair
-        self._key, self._policy, self._url, self._rhythm = key, policy, notification_url, rhythm
+        self._replicas, self._pairs, self._pair = replicas, pairs, pair
+        self._turns = Turns(table)
+        self._pushes = Pushes(table, queue, subscriptions, pair, key, notification_url)
+        self._key, self._policy, self._rhythm = key, policy, rhythm
         self._events, self._poisoned = events, poisoned
         self._schema, self._migrated, self._told = schema, migrated, -TOLD
         self._telemetry, self._gauges = telemetry, gauges
@@ -113,16 +112,16 @@ class Service:
         Calls no vendor. What is malformed, unknown or carries a wrong clientState is dropped and counted."""
         named: dict[str, set[str]] = {}
         dropped = 0
-        for item in _notifications(body):
-            pair = self._pair_of(item)
+        for item in notifications(body):
+            pair = self._pushes.pair_of(item)
             if pair is None:
                 dropped += 1
             else:
-                named.setdefault(pair.id, set()).add(_message_id(item))
+                named.setdefault(pair.id, set()).add(message_id(item))
                 if item.get("lifecycleEvent") == "subscriptionRemoved":
-                    self._forget_subscription(pair, str(item["subscriptionId"]))
+                    self._pushes.forget(pair, str(item["subscriptionId"]))
                 if item.get("lifecycleEvent") == "reauthorizationRequired":
-                    self._renew_soon(pair, str(item["subscriptionId"]))
+                    self._pushes.renew_soon(pair, str(item["subscriptionId"]))
         if named:
             self._telemetry.keep()
         for pair_id, ids in named.items():
@@ -144,22 +143,23 @@ class Service:
             return self._tell_newer(exc)
         now = self._table.now()
         here = here and len(pairs) <= SHARD
-        _, due = self._claim("poll", now, lambda since: looks(pairs, self._rhythm.every(now), since, now))
+        _, due = self._turns.claim("poll", now, lambda since: looks(pairs, self._rhythm.every(now), since, now))
         if not pairs:
             self._telemetry.count(POLLED, 0)
         if not here:
             self._each(due, lambda one: self._queue.send("poll", one.message(), one.delay))
-        if self._url:
-            for late in shards(self._unsubscribed(pairs, now)[:SUBSCRIBE]):
-                self._queue.send("poll", {"subscribe": late})
+        for late in shards(self._pushes.late(pairs, now)[:SUBSCRIBE]):
+            self._queue.send("poll", {"subscribe": late})
         if self._events is not None:
             self._events.tick()
-            if self._turn("people", now, PEOPLE):
-                self._events.sweep(everybody=self._turn("everybody", now, EVERYBODY))
-        since, caught = self._claim("catch-up", now, lambda since: in_turn(pairs, CATCH_UP, since, now))
+            if self._turns.come("people", now, PEOPLE):
+                self._events.sweep(everybody=self._turns.come("everybody", now, EVERYBODY))
+        rounds = list(shards(pairs))  # not pair by pair: runs at the same time share an instance, and so its bill
+        since, shard = self._turns.claim("catch-up", now, lambda since: in_turn(rounds, CATCH_UP, since, now))
+        caught = [pair for some in shard for pair in some]
         if in_turn(("poison",), CATCH_UP, since, now):
             self._tell_poisoned()
-            if self._gauges is not None and self._turn("gauges", now, GAUGES):
+            if self._gauges is not None and self._turns.come("gauges", now, GAUGES):
                 self._gauges()
         self._each(list(enumerate(caught)), lambda one: self._catch_up(one[1], now, one[0] / STARTS))
         awake = {pair.id for pair in caught}
@@ -195,7 +195,7 @@ class Service:
         wanted = () if until is not None and now > until else message.get("poll", ())
         try:
             waiting = self._each(wanted, partial(self._one, "poll", partial(self._look, every), crowded))
-            self._each(message.get("subscribe", ()), partial(self._one, "subscribe", self._subscribe, {}))
+            self._each(message.get("subscribe", ()), partial(self._one, "subscribe", self._pushes.subscribe, {}))
         except NewerState as exc:
             return self._tell_newer(exc)  # the next look is due soon anyway
         if put_off := [id for id in waiting if id]:
@@ -354,90 +354,9 @@ class Service:
             enqueue(self._queue, pair.id, "poll", cursors=cursors, at=began)
         self._telemetry.count(POLLED)
 
-    # ---- subscriptions
-    def _unsubscribed(self, pairs: Iterable[Pair], now: float) -> list[str]:
-        """Ids; read in one listing, which costs a request for a thousand pairs and not one for each."""
-        expires = {row.key: row.value["expires"] for row in self._table.scan(SUBSCRIPTIONS, HELD, after(HELD))}
-        return [pair.id for pair in pairs if expires.get(HELD + pair.id, 0.0) - now < RENEW]
-
-    def _subscribe(self, pair: Pair) -> None:
-        """Renew the pair's subscription, or make one, and then look at everything once: news may have been missed."""
-        door, name = self._subscriptions(pair), HELD + pair.id
-        held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
-        if held is not None:
-            if held.value["expires"] - self._table.now() >= RENEW:
-                return
-            try:
-                expires = door.renew(held.value["id"])
-                return self._keep_subscription(pair, held.value["id"], expires, None)
-            except NotFound:
-                log.info("pair %s: its subscription is gone; a new one is made", pair.id)
-        id, expires = door.create(str(self._url), Identity(self._key, pair).client_state())
-        self._keep_subscription(pair, id, expires, held.value["id"] if held else None)
-        leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
-        enqueue(self._queue, pair.id, "subscribed")
-
-    def _keep_subscription(self, pair: Pair, id: str, expires: float, old: str | None) -> None:
-        ops = [
-            Op("put", HELD + pair.id, {"id": id, "expires": expires}),
-            Op("put", f"id:{id}", {"pair": pair.id}),
-        ]
-        if old is not None and old != id:
-            ops.append(Op("delete", f"id:{old}"))
-        self._table.transact(SUBSCRIPTIONS, ops)
-
-    def _forget_subscription(self, pair: Pair, id: str) -> None:
-        """The vendor has removed it: the next tick makes a new one."""
-        self._table.transact(SUBSCRIPTIONS, [Op("delete", HELD + pair.id), Op("delete", f"id:{id}")])
-
-    def _renew_soon(self, pair: Pair, id: str) -> None:
-        """The vendor is silent until it is renewed (Graph: lifecycle notifications): the next tick does so."""
-        value = {"id": id, "expires": 0.0}
-        self._table.transact(SUBSCRIPTIONS, [Op("put", HELD + pair.id, value)])
-
     def unsubscribe(self, pair: Pair) -> None:
         """End the pair's subscription at its vendor, and forget it here even if that fails."""
-        name = HELD + pair.id
-        held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
-        if held is not None:
-            try:
-                self._subscriptions(pair).delete(held.value["id"])
-            finally:
-                self._forget_subscription(pair, held.value["id"])
-
-    def _pair_of(self, item: Mapping[str, Any]) -> Pair | None:
-        """The pair a notification is for, if it carries what only the vendor was told."""
-        name = f"id:{_text(item.get('subscriptionId'))}"
-        held = self._table.get(SUBSCRIPTIONS, [name]).get(name)
-        pair = self._pair(held.value["pair"]) if held else None
-        expected = Identity(self._key, pair).client_state() if pair else "-" * 32
-        genuine = hmac.compare_digest(expected.encode(), _text(item.get("clientState")).encode())
-        return pair if genuine else None
-
-    # ---- small things
-    def _claim(self, name: str, now: float, choose: Callable[[float | None], list[T]]) -> tuple[float | None, list[T]]:
-        """When this was last claimed, and what is due since then by `choose`: only one of several timers that ask at
-        once is told."""
-        held = self._table.get(SCHEDULE, [name]).get(name)
-        since = float(held.value["at"]) if held else None
-        due = choose(since)
-        try:
-            if due:
-                self._table.transact(SCHEDULE, [Op("put", name, {"at": now}, held.etag if held else "")])
-        except Conflict:
-            return since, []
-        return since, due
-
-    def _turn(self, name: str, now: float, seconds: float) -> bool:
-        """Whether it is time again; only one of several timers that ask at once is told so."""
-        held = self._table.get(SCHEDULE, [name]).get(name)
-        if held is not None and now - held.value["at"] < seconds - min(EARLY, seconds / 10):
-            return False
-        try:
-            self._table.transact(SCHEDULE, [Op("put", name, {"at": now}, held.etag if held else "")])
-        except Conflict:
-            return False
-        return True
+        self._pushes.unsubscribe(pair)
 
     # ---- for people
     def _tell_newer(self, newer: NewerState) -> None:
@@ -460,32 +379,19 @@ class Service:
 
 
 MIN_WAKE = 1.0
-CAUSES = ("notified", "poll", "first", "subscribed", "approved", "asked", "catch-up", "due", "dirty", "again")
+CAUSES = (
+    "notified",
+    "poll",
+    "first",
+    "subscribed",
+    "approved",
+    "asked",
+    "catch-up",
+    "due",
+    "dirty",
+    "again",
+    "upgrade",
+)
 QUIET = ("catch-up", "due", "dirty", "again")
 """Causes of runs that mostly find nothing to do, and are then not worth a trace."""
-EARLY = 2.0
-"""Seconds: timers fire a little early or late, and the store's clock may show whole seconds only."""
-HELD = "pair:"
-LONGEST_ID = 400
 CURSORS = cursor_row(DINGTALK, "")
-
-
-def _notifications(body: bytes) -> list[Mapping[str, Any]]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return []
-    items = value.get("value") if isinstance(value, dict) else None
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _message_id(item: Mapping[str, Any]) -> str:
-    """The id a notification names; "" (look at everything) for lifecycle events and whatever else names none."""
-    data = item.get("resourceData")
-    id = data.get("id") if isinstance(data, dict) and not item.get("lifecycleEvent") else None
-    return _text(id)
-
-
-def _text(value: Any) -> str:
-    """An id or token as the vendor makes them: a short ASCII string; "" for anything else."""
-    return value if isinstance(value, str) and value.isascii() and len(value) <= LONGEST_ID else ""

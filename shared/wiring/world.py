@@ -42,8 +42,6 @@ LENGTH = re.compile(r"[0-9]{1,15}")
 SLOWEST = 100_000
 """Bytes a second that a large IMAP literal is given time for."""
 
-logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings and debug lines hold URLs, and so addresses
-
 
 def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address, can only be this machine."""
@@ -100,12 +98,16 @@ def _outcome(call: Callable[[], T]) -> T | Exception:
         return error
 
 
+SILENT, QUIET = ("imapclient", "msal", "urllib3"), ("azure.core", "azure.identity")
+"""Libraries whose own logs are kept out of ours altogether (they say who has logged in, write answers that they can't
+read whole, and tokens with them, or hold URLs, and so addresses), and those whose warnings may pass."""
+
+
 def hush() -> None:
-    """Keep the libraries' own logs of requests out of ours, whatever level is asked for: their lines hold addresses,
-    and those of old APIs hold secrets. msal's errors hold whole answers, and tokens with them."""
-    for name in ("imapclient", "azure.core", "azure.identity"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("msal").setLevel(logging.CRITICAL)
+    """Keep the libraries' own logs of requests out of ours, whatever level is asked for."""
+    for names, level in ((SILENT, logging.CRITICAL), (QUIET, logging.WARNING)):
+        for name in names:
+            logging.getLogger(name).setLevel(level)
 
 
 class RequestsTransport:

@@ -27,7 +27,8 @@ from sandbox.web import Server
 from shared.model.pairs import Pair
 from shared.ports.state import Entity, Op, Received, ReceivingQueue, Table
 from shared.state.azure_table import PAGE
-from shared.sync.service import QUEUES, SCHEDULE
+from shared.sync.service import QUEUES
+from shared.sync.turns import SCHEDULE
 from shared.wiring.parts import Parts
 from shared.wiring.product import build, use
 from shared.wiring.replicas import password_name

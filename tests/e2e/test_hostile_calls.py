@@ -29,7 +29,7 @@ from sandbox.web import Request, Response
 from shared.model.pairs import Pair
 from shared.ports.state import Op
 from shared.sync.identity import Identity
-from shared.sync.service import SUBSCRIPTIONS
+from shared.sync.pushes import SUBSCRIPTIONS
 from shared.wiring.key import deployment_key
 from shared.wiring.parts import Parts
 from shared.wiring.product import Product, build, use

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -375,15 +375,16 @@ def test_a_trouble_that_lasts_does_not_fill_the_queue() -> None:
 
 def test_a_pair_that_is_removed_as_a_worker_takes_it_up_leaves_no_row_behind() -> None:
     scene = Scene()
-    service, pairs, requests = scene.service, scene.service._pairs, scene.requests()
+    service, pair, requests = scene.service, scene.service._pair, scene.requests()
 
-    def removed_after_this_look() -> Sequence[Pair]:
-        service._pairs, held = pairs, pairs()
-        scene.office.product().people.remove(held[0])
+    def removed_after_this_look(id: str) -> Pair | None:
+        service._pair, held = pair, pair(id)
+        assert held is not None
+        scene.office.product().people.remove(held)
         return held
 
-    service._pairs = removed_after_this_look
+    service._pair = removed_after_this_look
     service.work({"pair": "pair-1", "cause": "notified"})
-    assert not pairs()
+    assert pair("pair-1") is None
     assert scene.office.rows() == {}
     assert scene.requests() <= requests + 2, "the subscription's end, and a token for it"

@@ -9,7 +9,7 @@ from shared.model.metrics import BRAKE, LAG, LEASE_CONTENTION, MIRRORED, POLLED,
 from shared.model.words import SIDES
 from shared.ports.state import Op
 from shared.sync.lease import Leases
-from shared.sync.service import SUBSCRIPTIONS
+from shared.sync.pushes import SUBSCRIPTIONS
 from shared.wiring.pairs import Pairs
 from tests.support.scene import PUT_OFF, Scene
 from tests.support.watching import Point, Watching

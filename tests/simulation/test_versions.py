@@ -74,10 +74,10 @@ def test_an_upgrade_that_dies_is_finished_by_another_worker_and_the_old_ones_sta
     writes = 0
 
     def decide(world: World, kind: Kind, name: str) -> Fate:
-        """Of the new worker's writes (the state's version, the lease, a step, a step) the last never happens."""
+        """Of the new worker's writes (the lease, a step, a step) the last never happens."""
         nonlocal writes
         writes += name.startswith("transact")
-        return calm(world, kind, name) if writes < 4 else Fate(None, 0.0, crash=True)
+        return calm(world, kind, name) if writes < 3 else Fate(None, 0.0, crash=True)
 
     scene.world.decide = decide
     with pytest.raises(Crash):

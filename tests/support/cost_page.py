@@ -36,14 +36,15 @@ COMPUTE = """
   from 07 to 23 and every {night} s at night (`TANDEM_POLL_SECONDS`, `TANDEM_NIGHT_POLL_SECONDS`, `TANDEM_DAY`). A tick
   every 10 s would take 259,200 executions a month, more than is free.
 - **Alimail's limit.** It takes 40 requests a second from a whole organisation, and a look takes about {requests}. The
-  model gives looks {rate} of them. So with more than {most} pairs in one organisation looks have to be rarer: set
-  `TANDEM_POLL_SECONDS` and `TANDEM_NIGHT_POLL_SECONDS` to a quarter of the number of pairs (1,000 pairs: 250 s). The
-  tables take it that you did.
+  model gives looks {rate} of them. So with more than {most} pairs in one mail domain looks come less often, by
+  themselves: every so many seconds as a quarter of its pairs (1,000 pairs: 250 s). The tables take all pairs for one
+  domain. [How far it scales](scale.md) says more.
 - **Catch-ups.** Every pair is looked at as a whole every five minutes. With many pairs this is most of the time.
 - **Many pairs.** A tick asks for each pair whether something is due, about {per_pair:.0f} ms each, one after the other.
   With more than some {ticks:,} pairs that takes longer than until the next tick, which then is left out.
-- **Alerts** are billed by rule and by how often it is evaluated. {rules} rules every {minutes} minutes are counted.
-  Every 5 minutes they would cost three times as much, more than everything else at ten pairs.
+- **Alerts** are billed by rule and by how often it is evaluated. There are {rules}, one of them
+  every {minutes} minutes and the others every 15 or more. Every 5 minutes they would cost three times as much, more
+  than everything else at ten pairs.
 - **A fixed address** for outgoing requests needs a NAT gateway, which costs by the hour whatever is sent.
 - **Support from outside** is assumed to be {hours:g} h in the first year at HK$ {hour:,g}; nobody has offered it yet.
 """
@@ -114,8 +115,8 @@ def _facts(measured: Measured, prices: Prices) -> dict[str, Any]:
         "most": app["look_seconds"] * assumed["domain_rate"] // assumed["look_requests"],
         "per_pair": 1000 * per_pair,
         "ticks": int(round(app["tick_seconds"] / per_pair, -3)),
-        "rules": app["alert_rules"],
-        "minutes": app["alert_minutes"],
+        "rules": len(app["alert_minutes"]),
+        "minutes": min(app["alert_minutes"]),
         "hours": prices.of("support", "hours")["value"],
         "hour": prices.of("support", "hkd_per_hour")["value"],
         "cores": assumed["cores"],

@@ -14,6 +14,7 @@ from shared.ops.cost import DAY, Bill, Model
 from shared.ops.cost_data import Measured, Prices, Taken
 from tests.bench.cost import counted
 from tests.bench.metered import Taken as Metered
+from tests.support.bicep import INFRA
 from tests.support.cost_page import PAGE, page
 
 MEASURED, PRICES = Measured.read(), Prices.read()
@@ -113,6 +114,12 @@ def test_every_price_says_where_it_is_from_and_how_certain_it_is() -> None:
         assert price["usd"] > 0, name
         assert price["certainty"] in ("read", "converted", "assumed"), name
         assert price["source"], name
+
+
+def test_the_alerts_that_are_paid_for_are_those_that_are_deployed() -> None:
+    alerts = json.loads((INFRA / "alerts.json").read_text("utf-8"))
+    every = {"PT10M": 10, "PT15M": 15, "PT1H": 60}
+    assert sorted(PRICES.text["app"]["alert_minutes"]) == sorted(every[alert["every"]] for alert in alerts)
 
 
 def test_the_page_of_costs_is_fresh() -> None:

@@ -23,7 +23,7 @@ from shared.ports.world import HttpRequest, HttpResponse, MailStream
 from shared.state.queue import SqliteQueue
 from shared.sync.events import CallbackStatus
 from shared.sync.schedule import SHARD
-from shared.sync.service import SCHEDULE
+from shared.sync.turns import SCHEDULE
 from shared.wiring import product as wiring
 from shared.wiring.key import KEY, deployment_key
 from shared.wiring.product import Parts, build, get_product, use

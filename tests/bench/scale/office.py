@@ -21,10 +21,11 @@ from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.identity import Identity
 from shared.sync.lease import Leases
 from shared.sync.ledger import Session
+from shared.sync.pushes import SUBSCRIPTIONS
 from shared.sync.rhythm import Rhythm
 from shared.sync.rows import HINT, after
 from shared.sync.run import Policy
-from shared.sync.service import SUBSCRIPTIONS, Service
+from shared.sync.service import Service
 from shared.wiring.replicas import CONNECTIONS
 from tests.bench.scale.azure import Door, Group, Instance, Plan, Queues, Table
 from tests.bench.scale.costs import Cost, Costs
