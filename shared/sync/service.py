@@ -35,6 +35,7 @@ from shared.sync.watch import differing
 
 T = TypeVar("T")
 R = TypeVar("R")
+Find = Callable[[str], Pair | None]
 log = logging.getLogger("tandem.sync")
 
 CATCH_UP, GAUGES = 300.0, 3600.0
@@ -166,7 +167,7 @@ class Service:
         others = [pair for pair in in_turn(pairs, len(pairs) / SCANS, since, now) if pair.id not in awake]
         self._each(others, self._wake_forsaken)
         for one in due if here else ():
-            self.poll(one.message())
+            self._poll(one.message(), {pair.id: pair for pair in pairs}.get)
 
     def _catch_up(self, pair: Pair, now: float, delay: float) -> None:
         leave_hints(self._table, partition(pair.id), OUTLOOK, {""})
@@ -190,21 +191,24 @@ class Service:
 
         Where a mail domain's rate is used up, the rest of its pairs wait; what waited until it was due again is left
         to the message that comes then."""
+        self._poll(message, self._pair)
+
+    def _poll(self, message: Mapping[str, Any], find: Find) -> None:
         now, until, crowded = self._table.now(), message.get("until"), dict[str, float]()
         every = message.get("every") or self._rhythm.every(now)
         wanted = () if until is not None and now > until else message.get("poll", ())
         try:
-            waiting = self._each(wanted, partial(self._one, "poll", partial(self._look, every), crowded))
-            self._each(message.get("subscribe", ()), partial(self._one, "subscribe", self._pushes.subscribe, {}))
+            waiting = self._each(wanted, partial(self._one, find, "poll", partial(self._look, every), crowded))
+            self._each(message.get("subscribe", ()), partial(self._one, find, "subscribe", self._pushes.subscribe, {}))
         except NewerState as exc:
             return self._tell_newer(exc)  # the next look is due soon anyway
         if put_off := [id for id in waiting if id]:
             self._queue.send("poll", {**message, "poll": put_off, "subscribe": []}, max(WAVE, *crowded.values()))
 
-    def _one(self, name: str, act: Callable[[Pair], None], crowded: dict[str, float], id: str) -> str:
+    def _one(self, find: Find, name: str, act: Callable[[Pair], None], crowded: dict[str, float], id: str) -> str:
         """-> the id, when it is to be done later. `crowded`: mail domains that can bear no more, and for how long. One
         that fails keeps none of the others from its turn."""
-        pair = self._pair(id)
+        pair = find(id)
         if pair is None or pair.paused:
             return ""
         if pair.mail_domain in crowded:

@@ -196,7 +196,8 @@ class Company:
         """The timer's function, with what is due as asked for."""
         now = self.product.table.now()
         due = {"poll": look, "catch-up": catch_up}
-        ops = [Op("delete", name) if is_due else Op("put", name, {"at": now}) for name, is_due in due.items()]
+        # a moment ago, so that the tick has something to look after since then
+        ops = [Op("delete", name) if is_due else Op("put", name, {"at": now - 1.0}) for name, is_due in due.items()]
         self.product.table.transact(SCHEDULE, ops)
         self.meter.invoke(self._functions["tick"], TIMER, {})
 

@@ -243,8 +243,9 @@ def product(scene: Scene, schema: Schema = SCHEMA) -> Product:
 
 
 def everything(scene: Scene) -> dict[str, Any]:
+    """But the mail domain's line, in which everybody stands who asks DingTalk anything."""
     table = SimTable(World(0), scene.stage.office._stored)
-    return {name: table.all(name) for name in table.partitions("")}
+    return {name: table.all(name) for name in table.partitions("") if name != "rate"}
 
 
 def test_an_older_version_writes_nothing_leaves_messages_for_later_and_says_so_once(
