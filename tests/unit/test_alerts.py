@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 from shared.model.metrics import METRICS
 from shared.wiring.insights import exporting
 from shared.wiring.settings import load_settings
+from tests.support.bicep import NO_COMPILER, find_bicep
 from tests.support.ingestion import Ingestion
 from tests.support.insights_tables import TABLES, rows
 from tests.support.kql import INFRA, PAIR, ROOT, Verdict, alerts, literals, parse, queries
@@ -136,11 +136,7 @@ def test_what_the_page_tells_to_type_and_to_set_is_there() -> None:
 
 # ---- infrastructure
 def bicep() -> str:
-    places = (os.environ.get("TANDEM_BICEP"), shutil.which("bicep"), ROOT.parent / "shared" / "tools" / "bicep")
-    found = next((str(place) for place in places if place and Path(place).is_file()), None)
-    if found is None:
-        pytest.skip("no Bicep compiler: TANDEM_BICEP names none, and there is none on the PATH")
-    return found
+    return find_bicep() or pytest.skip(NO_COMPILER)
 
 
 STRICT = {"analyzers": {"core": {"rules": {"use-recent-api-versions": {"level": "warning"}}}}}
