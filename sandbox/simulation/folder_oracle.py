@@ -63,9 +63,14 @@ class FolderOracle:
         self._keys = None
 
     def key(self, side: str, id: str) -> str:
-        """The link's key, or side/id while it has none."""
-        keys = self._keys if self._keys is not None else _keys(self._rows())
-        return keys.get(f"{side}/{id}", f"{side}/{id}")
+        """The link's key, or side/id while it has none. Where a folder got another id as it was moved, the ledger may
+        still know it by an earlier one."""
+        keys, name = self._keys if self._keys is not None else _keys(self._rows()), f"{side}/{id}"
+        if name in keys:
+            return keys[name]
+        known = ((key, other.partition("/")) for other, key in keys.items())
+        earlier = (key for key, (at, _, old) in known if at == side and self._boxes[side].folder_now(old) == id)
+        return next(earlier, name)
 
     def now_called(self, name: str) -> str:
         """A folder that had no link then may have one now, and other ids."""

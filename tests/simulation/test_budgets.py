@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.simulation.office import Worker
 from shared.dingtalk.poll import ROUND
-from shared.sync.service import Service
+from shared.sync.service import Find, Service
 from tests.support.quiet_scene import DINGTALK, OUTLOOK, Scene
 
 FREE = ("token", "IMAP LOGIN", "IMAP CAPABILITY", "IMAP LIST", "IMAP STATUS", "IMAP SELECT", "GET openid-configuration")
@@ -48,12 +48,12 @@ class Office(Scene):
         """What each poll costs from now on, by its turn."""
         for worker in self.stage.workers:
 
-            def poll(message: Mapping[str, Any], worker: Worker = worker) -> None:
+            def poll(message: Mapping[str, Any], find: Find, worker: Worker = worker) -> None:
                 before, turn = self._requests(), int(self.world.now // 30.0) % ROUND
-                Service.poll(worker.service, message)
+                Service._poll(worker.service, message, find)
                 polls.append((turn, self._requests() - before))
 
-            worker.service.poll = poll  # type: ignore[method-assign]
+            worker.service._poll = poll  # type: ignore[method-assign]
 
     def _requests(self) -> int:
         vendors = (self.stage.microsoft, self.stage.dingtalk)
