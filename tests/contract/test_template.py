@@ -83,7 +83,7 @@ def test_more_settings_are_added_and_never_replace_ours(bicep: Bicep, tmp_path: 
     more = {"TANDEM_RECEIPTS": "on_read", "TANDEM_TICK_SCHEDULE": "x", "PYTHON_THREADPOOL_THREAD_COUNT": "1"}
     settings = settings_of(bicep.deployment({**FEWEST, "moreSettings": more}, tmp_path))
     assert settings["TANDEM_RECEIPTS"] == "on_read"
-    assert settings["TANDEM_TICK_SCHEDULE"] == "*/10 * * * * *"
+    assert settings["TANDEM_TICK_SCHEDULE"] == "*/30 * * * * *"
     assert settings["PYTHON_THREADPOOL_THREAD_COUNT"] == "32"
 
 
