@@ -237,6 +237,7 @@ class Mail(Group):
     )
 
 
+POLL, NIGHT = 30.0, 300.0
 HOURS = re.compile(r"([01][0-9]|2[0-4])-([01][0-9]|2[0-4])")
 
 
@@ -248,14 +249,14 @@ class Times(Group):
     poll_seconds: Seconds = setting(
         "give the seconds between two looks at DingTalk, 0.1 to 3600; they are more in a mail domain of more than 120"
         " pairs (docs/scale.md)",
-        30.0,
+        POLL,
         ge=0.1,
         le=3600,
     )
-    night_poll_seconds: Seconds = setting(
-        "give the seconds between two looks at DingTalk at night, 0.1 to 3600; the same as TANDEM_POLL_SECONDS for no"
-        " difference",
-        300.0,
+    night_poll_seconds: Seconds | None = setting(
+        "give the seconds between two looks at DingTalk at night, 0.1 to 3600, or leave it out for 300, or for"
+        " TANDEM_POLL_SECONDS where that is not 30",
+        None,
         ge=0.1,
         le=3600,
     )
@@ -294,7 +295,9 @@ class Times(Group):
     def rhythm(self) -> Rhythm:
         """How often DingTalk is looked at."""
         since, until = (int(hour) % 24 for hour in self.day.split("-"))
-        return Rhythm(self.poll_seconds, self.night_poll_seconds, since, until, ZoneInfo(self.time_zone))
+        quiet = NIGHT if self.poll_seconds == POLL else self.poll_seconds
+        night = quiet if self.night_poll_seconds is None else self.night_poll_seconds
+        return Rhythm(self.poll_seconds, night, since, until, ZoneInfo(self.time_zone))
 
     @check("lease_seconds")
     @classmethod

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from shared.sync.rhythm import Rhythm
+from shared.wiring.settings import load_settings
+from tests.unit.test_product import environment
 
 HONG_KONG = ZoneInfo("Asia/Hong_Kong")
 LOOKS = Rhythm(30.0, 300.0, 7, 23, HONG_KONG)
@@ -41,3 +44,20 @@ def test_each_look_has_the_next_number_though_timers_fire_a_little_early_or_late
     beside = (0.0, 0.9, -0.9, 1.0, 0.0, -1.0, 0.4)
     turns = [LOOKS.turn(at(hour) + number * seconds + late) for number, late in enumerate(beside)]
     assert all(later - earlier == 1 for earlier, later in pairwise(turns))
+
+
+@pytest.mark.parametrize(
+    ("given", "day", "night"),
+    [
+        ({}, 30.0, 300.0),
+        ({"TANDEM_POLL_SECONDS": "2"}, 2.0, 2.0),
+        ({"TANDEM_POLL_SECONDS": "2", "TANDEM_NIGHT_POLL_SECONDS": "60"}, 2.0, 60.0),
+        ({"TANDEM_NIGHT_POLL_SECONDS": "30"}, 30.0, 30.0),
+    ],
+)
+def test_whoever_says_how_often_is_looked_for_day_and_night(
+    tmp_path: Path, given: dict[str, str], day: float, night: float
+) -> None:
+    rhythm = load_settings(environment(tmp_path, **given)).rhythm
+    noon = datetime(2026, 11, 24, 12, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
+    assert (rhythm.every(noon), rhythm.every(noon + 12 * 3600.0)) == (day, night)

@@ -64,7 +64,7 @@ def test_what_is_left_out_has_its_default() -> None:
         "blob_url": None,
         "vault_url": None,
         "poll_seconds": 30.0,
-        "night_poll_seconds": 300.0,
+        "night_poll_seconds": None,
         "day": "07-23",
         "time_zone": "Asia/Shanghai",
         "junk": "watch",
