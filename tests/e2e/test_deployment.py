@@ -11,6 +11,7 @@ from azure.identity import DefaultAzureCredential
 
 from shared.state.azure_queue import AzureQueue
 from shared.state.azure_table import AzureTable
+from shared.sync.rows import LEASE
 from tests.support.azurite import MISSING, is_installed
 from tests.support.deployment import SECRETS, Deployment, all_secrets, deployment
 from tests.support.package import unpack
@@ -140,7 +141,7 @@ def test_a_new_version_takes_over_while_mail_keeps_crossing(
         monkeypatch.setenv(name, value)
     table = AzureTable(deployed.azure.environment["TANDEM_TABLE_URL"], DefaultAzureCredential())
     (ledger,) = [name for name in table.partitions("p-") if name.endswith(":mail")]
-    lease = table.get(ledger, ["lease"])["lease"].value
+    lease = table.get(ledger, [LEASE])[LEASE].value
     assert (lease["schema"], lease["migrated"]) == (2, 2)
     assert list(table.scan(ledger, "zz:", "zz;")), "what the old version knew has the rows of the new one"
     queue = AzureQueue(deployed.azure.environment["TANDEM_QUEUE_URL"], DefaultAzureCredential())
