@@ -33,8 +33,8 @@ SPECIAL = (
 )
 """Beginnings of content types whose bytes matter, or which no listing of attachments shows whole."""
 
-MANY = ("multipart/mixed", "multipart/related")
-"""Content types of messages that hold more than texts."""
+TEXTS = ("", "text/plain", "text/html", "multipart/alternative")
+"""Content types of messages that hold texts alone, if the vendor counts no attachments."""
 
 Original = Callable[[Json], bytes | None]
 """The bytes of the message that the REST door shows so, None when they can't be had."""
@@ -61,7 +61,7 @@ class Contents:
 
     def _listed(self, id: str, shown: Json, plain: Message) -> list[Json]:
         """Pictures are asked for even where the vendor counts no attachments, in the text or beside it."""
-        holds = mapping.content_type(shown).startswith(MANY) or "cid:" in plain.html
+        holds = mapping.content_type(shown) not in TEXTS or "cid:" in plain.html
         if not shown.get("hasAttachments") and not holds:
             return []
         try:

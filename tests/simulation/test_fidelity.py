@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.simulation.world import EPOCH
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
-from tests.support.awkward import library, mixtures
+from tests.support.awkward import library, mixtures, singles
 from tests.support.copies import Copy, copies, findings
 from tests.support.corpus import MESSAGES
 from tests.support.fidelity import WORDS, Carried, carried, each_feature, losses
@@ -35,16 +35,19 @@ def features() -> Features:
     return {side: each_feature(side) for side in SIDES}
 
 
+@pytest.mark.slow
 def test_the_page_for_people_says_what_becomes_of_every_message(made: Made, features: Features) -> None:
     assert DOCUMENT.read_text("utf8") == document(made, features), "run: python -m tests.support.fidelity_page"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
 def test_an_awkward_message_loses_nothing_but_what_is_named(features: Features, side: Side) -> None:
     found = {one.letter.name: losses(one) for one in features[side]}
     assert {name: some for name, some in found.items() if not WORDS.keys() >= set(some)} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
 def test_a_mixture_loses_nothing_but_what_its_features_lose_alone(features: Features, side: Side) -> None:
     alone = {one.letter.name: losses(one) for one in features[side]}
@@ -59,6 +62,17 @@ def test_a_message_of_the_standard_library_loses_nothing_but_what_is_named(side:
     letters = [letter for letter in library() if letter.name not in BEYOND]
     found = {one.letter.name: losses(one) for one in carried(side, letters)}
     assert {name: some for name, some in found.items() if not WORDS.keys() >= set(some)} == {}
+
+
+def test_a_message_that_came_twice_keeps_what_only_its_bytes_show() -> None:
+    scene = Scene()
+    twice = next(one for one in singles(ADDRESS[DINGTALK], EPOCH) if one.name == "an attached message")
+    for _ in range(2):
+        scene.box(DINGTALK).deliver(twice.mime)
+        scene.run(7)
+    scene.run(1500)
+    there = scene.box(OUTLOOK).messages()
+    assert [[file.name for file in one.attachments] for one in there] == [["旧信.eml"], ["旧信.eml"]]
 
 
 @pytest.mark.parametrize("side", SIDES)

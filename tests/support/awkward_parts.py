@@ -1,5 +1,5 @@
-"""What can be awkward about a message: its head, its text, its files, its bytes. Written out, not made by a library,
-which would not write what is wrong."""
+"""What can be awkward about a message below its header: its text, its files, its bytes. Written out, since a library
+would not write what is wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import base64
 import quopri
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.header import Header
+
+from tests.support.awkward_heads import word
 
 PICTURE = bytes.fromhex("89504e470d0a1a0a") + bytes(range(256))
 BINARY = b"\x00\r\n\n\r\r\n--b0undary\r\n.\r\nFrom \xff\xfe" + bytes(range(256))
@@ -32,73 +33,6 @@ class Body:
     files: tuple[File, ...] = ()
 
 
-# ---- heads: fields by name, as bytes; "!" leaves one out
-def _word(text: str, charset: str) -> bytes:
-    return Header(text, charset).encode(linesep="\r\n").encode()
-
-
-HEADS: Mapping[str, Mapping[str, bytes]] = {
-    "no From": {"From": b"!"},
-    "no Date": {"Date": b"!"},
-    "no Message-ID": {"Message-ID": b"!"},
-    "no Subject": {"Subject": b"!"},
-    "no recipients": {"To": b"!"},
-    "an empty Message-ID": {"Message-ID": b""},
-    "a Message-ID of two brackets": {"Message-ID": b"<>"},
-    "a Message-ID without brackets": {"Message-ID": b"bare-id@mail.example"},
-    "a Message-ID on the next line": {"Message-ID": b"\r\n <next-line@mail.example>"},
-    "a Message-ID with a quote and a blank": {"Message-ID": b"<it's one@mail.example>"},
-    "a Message-ID with 8-bit letters": {"Message-ID": "<编号@mail.example>".encode()},
-    "a Message-ID of 900 letters": {"Message-ID": b"<" + b"x" * 900 + b"@mail.example>"},
-    "the Message-ID of another message": {"Message-ID": b"<no-From@mail.example>"},
-    "an empty subject": {"Subject": b""},
-    "a subject in raw GBK": {"Subject": "提单确认".encode("gbk")},
-    "a subject in raw UTF-8": {"Subject": "提单确认 📦".encode()},
-    "a subject in Big5": {"Subject": _word("報關資料", "big5")},
-    "a subject in GB 18030": {"Subject": _word("镕基堃喆㐀", "gb18030")},
-    "a subject in ISO-2022-JP": {"Subject": _word("船荷証券の件", "iso-2022-jp")},
-    "a subject with an emoji": {"Subject": _word("👩‍🏭 ready 🇨🇳", "utf-8")},
-    "a subject from right to left": {"Subject": _word("בדיקה \u202eabc\u202c مرحبا", "utf-8")},
-    "a letter broken in two by encoded words": {"Subject": b"=?utf-8?B?5o8=?=\r\n =?utf-8?B?kOWNlQ==?="},
-    "an encoded word without an end": {"Subject": b"=?utf-8?B?5o+Q5Y2V"},
-    "an encoded word that isn't base64": {"Subject": b"=?utf-8?B?5o+Q5Y2?= x"},
-    "an encoded word in an unknown charset": {"Subject": b"=?x-unknown?B?5o+Q5Y2V?="},
-    "an encoded word with blanks in it": {"Subject": b"=?utf-8?Q?a b c?="},
-    "a subject of 3000 letters": {"Subject": b"long " * 600},
-    "a subject folded oddly": {"Subject": b"\r\n\t one\r\n\t\r\n two"},
-    "a control character in the subject": {"Subject": b"bell\x07 and \x1b[0m"},
-    "200 KB of headers": {f"X-Filler-{number}": b"y" * 990 for number in range(205)},
-    "one header of 200 KB": {"X-Filler": b"\r\n ".join([b"z" * 900] * 225)},
-    "a quoted name with a comma": {"From": b'"Li, Na \\"N\\"" <li.na@supplier.example>'},
-    "a name in raw GBK": {"From": "李娜 <li.na@supplier.example>".encode("gbk")},
-    "an encoded word in quotes": {"From": b'"=?utf-8?B?5p2O5aic?=" <li.na@supplier.example>'},
-    "an encoded comma in the name": {"From": b"=?utf-8?Q?Li=2C_Na?= <li.na@supplier.example>"},
-    "an old name in brackets": {"From": b"li.na@supplier.example (Li Na)"},
-    "a From that is no address": {"From": b"the warehouse"},
-    "an empty From": {"From": b"<>"},
-    "two in From": {"From": b"a@supplier.example, b@supplier.example", "Sender": b"b@supplier.example"},
-    "another in Sender": {"Sender": b"Robot <robot@supplier.example>"},
-    "recipients that are undisclosed": {"To": b"undisclosed-recipients:;"},
-    "a group of recipients": {"To": b"Team: a@factory.example, B <b@factory.example>;, c@factory.example"},
-    "300 recipients": {"Cc": b",\r\n ".join(b"P%d <p%d@factory.example>" % (n, n) for n in range(300))},
-    "a recipient that is no address": {"Cc": b"warehouse, ok@factory.example"},
-    "an address with 8-bit letters": {"Cc": "质检 <质检@公司.example>".encode()},
-    "blind copies": {"Bcc": b"boss@factory.example"},
-    "several in Reply-To": {"Reply-To": b"a@supplier.example, b@supplier.example"},
-    "a Date without a zone": {"Date": b"Tue, 22 Sep 2026 10:00:00"},
-    "a Date in an old zone": {"Date": b"Tue, 22 Sep 2026 10:00:00 EST (somewhere)"},
-    "a Date with a year of two digits": {"Date": b"22 Sep 26 10:00 +0800"},
-    "a Date that is none": {"Date": b"yesterday"},
-    "a Date before 1970": {"Date": b"Mon, 01 Jan 1968 10:00:00 +0000"},
-    "a Date in the year 9999": {"Date": b"Fri, 31 Dec 9999 23:59:59 -1200"},
-    "a request for a receipt, folded": {"disposition-NOTIFICATION-to": b"\r\n <li.na@supplier.example>"},
-    "the key of another Tandem": {"X-Tandem-Key": b"0123456789abcdef"},
-    "a long thread": {"In-Reply-To": b"<t0@mail.example>", "References": b"\r\n ".join([b"<t0@mail.example>"] * 90)},
-    "high importance": {"X-Priority": b"1 (Highest)", "Importance": b"high"},
-    "no MIME-Version": {"MIME-Version": b"!"},
-}
-
-
 # ---- texts
 def _part(kind: str, content: bytes, *more: str) -> bytes:
     fields = (f"Content-Type: {kind}", "Content-Transfer-Encoding: base64", *more)
@@ -117,12 +51,12 @@ def _many(kind: str, boundary: str, *parts: bytes) -> bytes:
 
 def _said(text: str, charset: str, declared: str | None = None, coding: str = "8bit") -> Body:
     kind = f"text/plain; charset={charset if declared is None else declared}" if declared != "" else "text/plain"
-    content = text.encode(charset) + b"\r\n"
+    content = (text + "\r\n").encode(charset)
     return Body(_part(kind, content) if coding == "base64" else _raw(kind, content, coding), text)
 
 
 def _quoted(text: str) -> bytes:
-    return quopri.encodestring(text.encode()).replace(b"\n", b"\r\n")
+    return quopri.encodestring(text.encode())
 
 
 TEXT = "您好 Grüße\r\n.\r\nFrom here"
@@ -138,7 +72,7 @@ _PLAIN, _HTML = _part("text/plain; charset=utf-8", TEXT.encode()), _part("text/h
 _SHOWING = _part("text/html; charset=utf-8", SHOWING.encode())
 _LATER = b"second words"
 
-BODIES: Mapping[str, Body] = {
+BODIES: dict[str, Body] = {
     "text only": _said(TEXT, "utf-8"),
     "HTML only": Body(_HTML, html=HTML),
     "a text beside the HTML": Body(_many("alternative", "alt", _PLAIN, _HTML), TEXT, HTML),
@@ -230,7 +164,7 @@ SIGNATURE = b"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" + bytes(rang
 ARMOUR = b"-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA0x=\r\n=abcd\r\n-----END PGP MESSAGE-----\r\n"
 STATUS = b"Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; no@mail.example\r\nAction: failed\r\n"
 
-FILES: Mapping[str, File] = {
+FILES: dict[str, File] = {
     "a file": _file("application/pdf", b"%PDF-1.7 one", "one.pdf"),
     "a file of every byte": _file("application/octet-stream", BINARY, "every.bin"),
     "an empty file": _file("application/octet-stream", b"", "empty.bin"),
@@ -241,7 +175,7 @@ FILES: Mapping[str, File] = {
     "a name in GBK by RFC 2231": _named(b"attachment; filename*=gbk''%CC%E1%B5%A5.pdf", "提单.pdf"),
     "a name whose RFC 2231 is broken": _named(b"attachment; filename*=%E6%8F%90%ZZ.pdf", None),
     "a name in an unknown charset": _named(b"attachment; filename*=x-no''%E6%8F%90.pdf", None),
-    "a name in encoded words": _named(b'attachment; filename="' + _word("装箱单.xlsx", "utf-8") + b'"', "装箱单.xlsx"),
+    "a name in encoded words": _named(b'attachment; filename="' + word("装箱单.xlsx", "utf-8") + b'"', "装箱单.xlsx"),
     "a name in raw GBK": _named('attachment; filename="装箱单.xlsx"'.encode("gbk"), "装箱单.xlsx"),
     "a name in raw UTF-8": _named('attachment; filename="装箱单📦.xlsx"'.encode(), "装箱单📦.xlsx"),
     "a name in the type alone": _named(b"attachment", "only.pdf", b'application/pdf; name="only.pdf"'),
@@ -317,6 +251,62 @@ FILES: Mapping[str, File] = {
         b"Content-Type: a/b\r\n\r\n",
     ),
     "a picture that no text shows": File(LOGO.part.replace(b"logo@x", b"else@x"), PICTURE, "logo.png"),
+}
+
+
+# ---- messages that are one file; they may stand in a multipart too
+def _alone(file: File) -> Body:
+    return Body(file.part, files=(file,))
+
+
+_FOLDED = _INVITE.replace(b"METHOD:REQUEST", b"method;x=y:REQ\r\n UEST")
+_REPLY = _INVITE.replace(b"REQUEST", b"REPLY")
+FILES |= {
+    "an invitation in quoted-printable": File(
+        _raw("text/calendar; method=REQUEST", quopri.encodestring(_INVITE), "quoted-printable"), _KEPT, "invite.ics"
+    ),
+    "an invitation with a folded METHOD": File(_part("text/calendar", _FOLDED), _KEPT, "invite.ics"),
+    "an answer to an invitation": File(_part("Text/Calendar; METHOD=REPLY", _REPLY), _KEPT, "invite.ics"),
+    "an invitation inside an attached message": File(
+        b"Content-Type: message/rfc822\r\n\r\nSubject: asked\r\n" + _raw("text/calendar; method=REQUEST", _INVITE),
+        b"Subject: asked\r\n" + _raw("text/calendar; method=REQUEST", _INVITE),
+        "asked.eml",
+    ),
+    "a visiting card": _file(
+        "text/x-vcard; charset=utf-8", "BEGIN:VCARD\r\nFN:李娜\r\nEND:VCARD\r\n".encode(), "l.vcf"
+    ),
+}
+BODIES |= {
+    "nothing but a file": _alone(FILES["a file"]),
+    "nothing but a picture": _alone(LOGO),
+    "nothing but an attached message": _alone(FILES["an attached message"]),
+    "nothing but an invitation": _alone(FILES["an invitation"]),
+    "nothing but TNEF": _alone(FILES["TNEF"]),
+    "nothing but an encrypted file": _alone(FILES["encrypted by S/MIME"]),
+    "nothing but a text as a file": _alone(FILES["a text as a file"]),
+    "an invitation beside the text": Body(
+        _many("alternative", "inv", _PLAIN, FILES["an invitation"].part), TEXT, files=(FILES["an invitation"],)
+    ),
+    "a signed invitation": Body(
+        _many("signed", "sgi", _many("alternative", "inv", _PLAIN, FILES["an invitation"].part), FILES["signed"].part),
+        TEXT,
+        files=(FILES["an invitation"],),
+    ),
+    "a text above and below a picture": Body(
+        _many("mixed", "abv", _PLAIN, LOGO.part, _part("text/plain; charset=utf-8", _LATER)),
+        TEXT,
+        files=(LOGO, File(b"base64", _LATER)),
+    ),
+    "HTML beside a file inside": Body(
+        _many("alternative", "alf", _PLAIN, _many("mixed", "mxd", _HTML, FILES["a file"].part)),
+        TEXT,
+        HTML,
+        (FILES["a file"],),
+    ),
+    "a boundary that is never there": Body(
+        b"Content-Type: multipart/mixed; boundary=never\r\n\r\n" + b"plain words", "plain words"
+    ),
+    "a multipart without a boundary": Body(b"Content-Type: multipart/mixed\r\n\r\n" + b"plain words", "plain words"),
 }
 
 

@@ -19,6 +19,11 @@ AT_ONCE = 40
 """Letters in one scene; more make every look at the mailbox longer."""
 
 
+_ASKS = re.compile(
+    rb"(?im)^(disposition-notification-to|return-receipt-to|x-confirm-reading-to|generate-delivery-report)[ \t]*:"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A letter as its mailbox shows it, and its copy (None: there is none) with its bytes where it has its own."""
@@ -81,7 +86,12 @@ def losses(one: Carried) -> list[str]:
         return ["not copied"]
     if one.mime is not None:
         return _of_bytes(one.letter.mime, one.mime)
-    found = [*_of_fields(one.source, one.shown), *_of_asking(one.letter.mime), *_of_texts(one), *_of_files(one)]
+    found = [
+        *_of_fields(one.source, one.shown),
+        *_of_asking(one.letter.mime, one.shown),
+        *_of_texts(one),
+        *_of_files(one),
+    ]
     return sorted(set(found))
 
 
@@ -131,10 +141,10 @@ def _of_date(source: Stored, shown: Stored) -> list[str]:
     return ["date"] * (then is None or int(at) != int(then))
 
 
-def _of_asking(mime: bytes) -> list[str]:
-    kinds = {"invitation": rb"(?i)text/calendar|application/ics", "signature": rb"(?i)multipart/signed"}
-    kinds["receipt"] = rb"(?im)^disposition-notification-to:"
-    return [word for word, sign in kinds.items() if re.search(sign, mime)]
+def _of_asking(mime: bytes, shown: Stored) -> list[str]:
+    found = ["invitation"] * any(each.name == "invite.ics" for each in shown.attachments)
+    found += ["signature"] * bool(re.search(rb"(?i)multipart/signed", mime))
+    return [*found, *["receipt"] * bool(_ASKS.search(mime))]
 
 
 def _lines(text: str) -> str:

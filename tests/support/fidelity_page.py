@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
 from tests.support import copies
-from tests.support.awkward_parts import BODIES, FILES, HEADS, WIRES
+from tests.support.awkward_heads import HEADS
+from tests.support.awkward_parts import BODIES, FILES, WIRES
 from tests.support.fidelity import WORDS, Carried, each_feature, losses
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fidelity.md"
@@ -38,7 +39,7 @@ Each of these was in an otherwise plain message. "Same" is every byte in DingTal
 recipients, both dates to the second, the texts and every file byte for byte. Mixtures of these, and the test messages
 of Python's own email package, lose nothing that isn't named here.
 """
-GROUPS = {"The header": HEADS, "The text": BODIES, "Files": FILES, "The bytes": WIRES}
+GROUPS: Mapping[str, Iterable[str]] = {"The header": HEADS, "The text": BODIES, "Files": FILES, "The bytes": WIRES}
 TAIL = """
 State crosses too: read, flag, folder and trash always, categories where they are switched on and DingTalk has a tag of
 that name. Importance and "answered" cross when the copy is made and not later; "forwarded" only from DingTalk to
