@@ -311,6 +311,11 @@ BODIES |= {
 
 
 # ---- bytes
+def _more_after(mime: bytes) -> bytes:
+    """Below the last boundary of all; what has none would have it in its content."""
+    return mime + b"\r\nadvertisement\r\n" * 50 if mime.rstrip().endswith(b"--") else mime
+
+
 def _lf_below(mime: bytes) -> bytes:
     head, blank, rest = mime.partition(b"\r\n\r\n")
     return head + blank + rest.replace(b"\r\n", b"\n") if blank else mime.replace(b"\r\n", b"\n")
@@ -328,5 +333,5 @@ WIRES: Mapping[str, Callable[[bytes], bytes]] = {
     "no last boundary": _no_end,
     "no line end at the end": lambda mime: mime.rstrip(),
     "blanks after the boundaries": lambda mime: mime.replace(b"?\r\n", b"? \t\r\n"),
-    "much after the end": lambda mime: mime + b"\r\nadvertisement\r\n" * 50,
+    "much after the end": _more_after,
 }

@@ -105,7 +105,7 @@ def _of_bytes(original: bytes, copy: bytes) -> list[str]:
         found.append("headers renamed")
     if named.lower() == whole.lower():
         return found
-    invites = b"application/ics" in rest and b"text/calendar" not in rest
+    invites = b"application/ics" in rest
     return [*found, "invitation"] if invites and _outside(named) == _outside(whole) else [*found, "bytes"]
 
 

@@ -24,8 +24,8 @@ DingTalk and left out in Outlook. It carries a key of ours: the header `X-Tandem
 in Outlook. "Trace headers" are what servers write on the way, such as `Received` and `DKIM-Signature`.
 
 Copies in DingTalk are made from the original bytes. Copies in Outlook are made part by part, since Outlook takes no
-original bytes for a received message; whatever has attachments, or is signed, encrypted, a bounce or an invitation, is
-read by IMAP then, since DingTalk's API may not show all of it. That needs the client password.
+original bytes for a received message; whatever has attachments, or is mixed of several parts, signed, encrypted, a
+bounce or an invitation, is read by IMAP then, since DingTalk's API may not show all of it. That needs the client password.
 
 ## Kinds of message
 
