@@ -323,7 +323,7 @@ def _lf_below(mime: bytes) -> bytes:
 
 def _no_end(mime: bytes) -> bytes:
     """Without the line that closes the message."""
-    return mime[: mime.rstrip().rfind(b"\r\n")] if mime.rstrip().endswith(b"--") else mime.rstrip()
+    return mime[: mime.rstrip().rfind(b"\r\n")] if mime.rstrip().endswith(b"--") else mime
 
 
 WIRES: Mapping[str, Callable[[bytes], bytes]] = {
@@ -331,7 +331,7 @@ WIRES: Mapping[str, Callable[[bytes], bytes]] = {
     "bare LF below the header": _lf_below,
     "a NUL": lambda mime: mime.replace(b"for old readers", b"for\x00old readers"),
     "no last boundary": _no_end,
-    "no line end at the end": lambda mime: mime.rstrip(),
+    "no line end at the end": lambda mime: mime.rstrip() if mime.rstrip().endswith(b"--") else mime,
     "blanks after the boundaries": lambda mime: mime.replace(b"?\r\n", b"? \t\r\n"),
     "much after the end": _more_after,
 }

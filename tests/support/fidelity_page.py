@@ -25,7 +25,8 @@ in Outlook. "Trace headers" are what servers write on the way, such as `Received
 
 Copies in DingTalk are made from the original bytes. Copies in Outlook are made part by part, since Outlook takes no
 original bytes for a received message; whatever has attachments, or is mixed of several parts, signed, encrypted, a
-bounce or an invitation, is read by IMAP then, since DingTalk's API may not show all of it. That needs the client password.
+bounce or an invitation, is read by IMAP then, since DingTalk's API may not show all of it. That needs the client
+password.
 
 ## Kinds of message
 
