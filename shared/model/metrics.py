@@ -45,6 +45,13 @@ POLLED = Metric(
 BRAKE = Metric(
     "tandem.brake", "gauge", "1", ("pair",), "1 each time the brake holds removals, every 15 minutes while it is on"
 )
+QUARANTINED = Metric(
+    "tandem.quarantined",
+    "gauge",
+    "{item}",
+    ("pair",),
+    "items that kept being refused and stand aside until somebody asks, told when one comes to them or leaves",
+)
 POISON = Metric(
     "tandem.poison",
     "gauge",
@@ -95,6 +102,7 @@ METRICS = (
     LAG,
     POLLED,
     BRAKE,
+    QUARANTINED,
     POISON,
     QUOTA_LEFT,
     EXPIRES,

@@ -19,6 +19,7 @@ from shared.sync.folders import FolderMap
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
+from shared.sync.quarantine import Failing, set_aside
 from shared.sync.reconcile import Reconcile
 from shared.sync.rows import DUE, INTENT, LEASE, LINK, WAITING, after, link_of_json, waiting_of_json
 from shared.sync.run import Policy, Run, open_run
@@ -29,8 +30,8 @@ from shared.sync.schema import SCHEMA, Schema
 class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
-    receipt and were read on the other side alone. `ended` and `error`: of the last run, None before the first one, ""
-    when it went well."""
+    receipt and were read on the other side alone; `set_aside`: what kept being refused. `ended` and `error`: of the
+    last run, None before the first one, "" when it went well."""
 
     links: int
     gone: int
@@ -42,6 +43,7 @@ class Status:
     ended: float | None
     error: str
     brake: Held | None
+    set_aside: tuple[Failing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Desk:
             lease.value["ended"] or None if lease else None,
             lease.value["error"] if lease else "",
             held(table, name),
+            tuple(set_aside(table, name)),
         )
 
     # ---- the brake

@@ -30,6 +30,7 @@ from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.postpone import postpone
+from shared.sync.quarantine import refused
 from shared.sync.run import Run
 from shared.sync.settle import confirmed, link_copy
 
@@ -274,6 +275,8 @@ def _failed(run: Run, intent: Intent, exc: TandemError) -> None:
         run.stopped = exc
     reason = REASONS.get(type(exc)) or exc.code or type(exc).__name__
     run.note(intent, "refused", intent.side, why=reason)
+    if refused(run, intent, exc, reason):
+        return
     delay = exc.retry_after if exc.retry_after is not None else run.policy.retry
     if isinstance(exc, Stale):
         delay = 0.0

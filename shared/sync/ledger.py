@@ -13,7 +13,9 @@ from shared.model.words import SIDES, Side
 from shared.ports.state import Op, Table
 from shared.sync.lease import Lease, Leases
 from shared.sync.rows import (
+    ASKED,
     DUE,
+    FAILING,
     FOLDER,
     INTENT,
     JOURNAL,
@@ -137,6 +139,10 @@ class Session:
     def all_waiting(self) -> list[Waiting]:
         return [waiting_of_json(e.value) for e in self._scan(WAITING)]
 
+    def prefixed(self, prefix: str) -> dict[str, Mapping[str, Any] | None]:
+        """All rows whose keys start so, as committed."""
+        return {e.key: e.value for e in self._scan(prefix)}
+
     def due(self, until: float, limit: int = 200) -> list[str]:
         """Names of the rows (`l:…`, `u:…`, `i:…`) that are due."""
         rows = self._table.scan(self._partition, DUE, due_row(until, "~"), limit)
@@ -177,6 +183,8 @@ class Session:
                     self._release(old, side)
                 self._put(group, pointer(side, link.end(side).id), {"link": link.key})
         self._index(group, LINK + link.key, old.due() if old else None, link.due())
+        if old is not None and old.tries and not link.tries:
+            self._forgive(link.mid, LINK + link.key)
         if old is None:
             self._links_delta += 1
             self._member(link.mid, "links", link.key, True)
@@ -194,6 +202,8 @@ class Session:
             return
         group = (old.mid, old.key)
         self._index(group, LINK + old.key, old.due(), None)
+        if old.tries:
+            self._forgive(old.mid, LINK + old.key)
         for side in SIDES:
             self._release(old, side)
         self._member(old.mid, "links", old.key, False)
@@ -229,6 +239,8 @@ class Session:
             name = waiting_row(side, id)
             self._index((old.mid, name), name, old.due, None)
             self._member(old.mid, "waiting", [side, id], False)
+            if old.tries:
+                self._forgive(old.mid, name)
             self._delete((old.mid, name), name)
 
     def _member(self, mid: str, name: str, member: Any, present: bool) -> None:
@@ -243,6 +255,20 @@ class Session:
             self._put((mid, OWN), identity_row(mid), value)
         else:
             self._delete((mid, OWN), identity_row(mid))
+
+    def put_beside(self, mid: str, row: str, key: str, value: Mapping[str, Any]) -> None:
+        """A row that stands with an item's own (`row`): a link's, or a waiting item's."""
+        self._put((mid, row.removeprefix(LINK)), key, value)
+
+    def drop_beside(self, mid: str, row: str, key: str) -> None:
+        self._delete((mid, row.removeprefix(LINK)), key)
+
+    def _forgive(self, mid: str, row: str) -> None:
+        """What it failed on is over, or it is gone."""
+        self.prefetch((FAILING + row, ASKED + row))
+        for key in (FAILING + row, ASKED + row):
+            if self.value(key) is not None:
+                self.drop_beside(mid, row, key)
 
     def put_row(self, key: str, value: Mapping[str, Any]) -> None:
         """A row that belongs to no item (folders, cursors); it is committed last."""

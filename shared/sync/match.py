@@ -17,6 +17,7 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
 from shared.sync.labels import is_excluded
 from shared.sync.observe import adopt_moved, is_certain, may_be
+from shared.sync.quarantine import is_set_aside
 from shared.sync.run import Run
 from shared.sync.settle import adopt
 
@@ -301,6 +302,8 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
     if run.folders.id(other(side), run.folders.key(side, item.folder)) is None:
         run.folders.need(other(side), run.folders.key(side, item.folder), run.session)
         return run.wait(side, item, "folder", run.now() + run.policy.waits)
+    if is_set_aside(run, side, item):
+        return None
     row = run.session.waiting(side, item.id)
     if not sent and not known and run.pair.addresses(other(side)).intersection(item.recipients):
         until = (row.first if row else run.now()) + run.policy.hold

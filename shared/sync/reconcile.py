@@ -31,6 +31,7 @@ from shared.sync.match import EXCLUDED, plan_create, plan_unlinked
 from shared.sync.observe import look, prefetch, take, touched
 from shared.sync.plan import plan_link
 from shared.sync.postpone import postpone
+from shared.sync.quarantine import is_link_set_aside, rest_aside
 from shared.sync.rows import HINT, TREE, after, cursor_row
 from shared.sync.run import Run
 from shared.sync.settle import settle
@@ -211,6 +212,9 @@ class Reconcile:
             return
         view = LinkView(link.key, link.base, link.gone, frozenset(link.unsure))
         steps = plan_link(view, seen, run.policy.preferences)
+        if is_link_set_aside(run, link) and any(isinstance(step, Write | CreateAgain) for step in steps):
+            rest_aside(run, link)
+            return
         if link.waits and not steps:
             link = run.session.put_link(replace(link, waits="", tries=0))
         try:

@@ -1,0 +1,148 @@
+"""What a person would notice of messages that one side keeps refusing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.dingtalk.replica import DingTalkMail
+from shared.model.errors import MailboxFull, Refused, TandemError
+from shared.model.mail import Item, Message
+from shared.model.words import SIDES, Side, other
+from shared.outlook.replica import OutlookMail
+from shared.sync.quarantine import TRIES
+from tests.support.scene import PUT_OFF, SETTLED, Scene
+
+BOTH_WAYS = pytest.mark.parametrize("side", SIDES)
+HOUR = 3600.0 + PUT_OFF
+REPLICAS = {"dingtalk": DingTalkMail, "outlook": OutlookMail}
+
+
+class Door:
+    """Refuses, at every replica of one kind, what is about a message of these subjects."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, side: Side, error: TandemError | None = None) -> None:
+        self.tries, self.shut, self.error = 0, True, error or Refused("no", code="ErrorStrange")
+        kind: Any = REPLICAS[side]
+        create, write = kind.create, kind.write
+
+        def creating(replica: Any, message: Message, **more: Any) -> Any:
+            self._pass(message.subject)
+            return create(replica, message, **more)
+
+        def writing(replica: Any, item: Item, *more: Any) -> Any:
+            self._pass(item.subject)
+            return write(replica, item, *more)
+
+        patch.setattr(kind, "create", creating)
+        patch.setattr(kind, "write", writing)
+
+    def _pass(self, subject: str) -> None:
+        if self.shut and subject == "strange":
+            self.tries += 1
+            raise self.error
+
+
+@BOTH_WAYS
+def test_a_message_that_keeps_being_refused_is_put_aside_after_an_hour_and_nothing_else_waits_for_it(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene()
+    door = Door(monkeypatch, other(side))
+    scene.arrive(side, "bad", subject="strange")
+    scene.run()
+    scene.linked(side, "good")
+    assert scene.waiting() == [(side, "ErrorStrange")]
+    scene.run(HOUR)
+    assert scene.waiting() == [(side, "quarantined")]
+    assert door.tries == TRIES
+    scene.run(HOUR)
+    scene.linked(side, "later")
+    assert door.tries == TRIES, "it is tried no more"
+    assert len(scene.all(side, "bad")) == 1
+
+
+@BOTH_WAYS
+def test_it_is_tried_again_when_somebody_asks_and_crosses_once_it_is_taken(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, door = _aside(side, monkeypatch)
+    quarantine = scene.office.product().quarantine
+    (shown,) = quarantine.show(scene.pair)
+    assert shown.item is not None
+    assert (shown.item.subject, shown.case.side, shown.case.failing.why) == ("strange", side, "ErrorStrange")
+    assert quarantine.retry(scene.pair, shown.case.id) == 1
+    scene.run()
+    assert door.tries == TRIES + 1
+    assert quarantine.cases(scene.pair) == ()
+    door.shut = False
+    scene.run(PUT_OFF)
+    assert scene.places("bad") == {s: ["inbox"] for s in SIDES}
+    assert [key for key in scene.office.rows() if key.startswith(("failing:", "asked:"))] == []
+
+
+@BOTH_WAYS
+def test_what_is_dropped_is_left_alone_on_both_sides_and_journaled(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, door = _aside(side, monkeypatch)
+    quarantine = scene.office.product().quarantine
+    (case,) = quarantine.cases(scene.pair)
+    quarantine.drop(scene.pair, case.id)
+    door.shut = False
+    scene.run(HOUR)
+    assert scene.waiting() == [(side, "left alone")]
+    assert scene.places("bad") == {side: ["inbox"], other(side): []}
+    assert scene.journal().count("drop asked") == 1
+    assert quarantine.retry(scene.pair, None) == 0, "all means what waits for somebody to ask"
+    quarantine.retry(scene.pair, case.id)
+    scene.run()
+    assert scene.places("bad") == {s: ["inbox"] for s in SIDES}
+
+
+@BOTH_WAYS
+def test_a_change_that_keeps_being_refused_is_put_aside_too(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    scene.linked(side, "bad", subject="strange")
+    door = Door(monkeypatch, other(side))
+    scene.read(side, "bad")
+    scene.run(SETTLED + HOUR)
+    assert scene.held_back() == ["quarantined"]
+    assert door.tries == TRIES
+    scene.flag(side, "bad", "flagged")
+    scene.run(HOUR)
+    assert (door.tries, scene.held_back()) == (TRIES, ["quarantined"])
+    door.shut = False
+    assert scene.office.product().quarantine.retry(scene.pair, None) == 1
+    scene.run()
+    assert scene.state(other(side), "bad") == ("inbox", True, "flagged")
+    assert scene.held_back() == []
+    assert [key for key in scene.office.rows() if key.startswith(("failing:", "asked:"))] == []
+
+
+def test_a_message_put_aside_and_then_thrown_away_is_asked_about_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, _ = _aside("outlook", monkeypatch)
+    scene.purge("outlook", "bad")
+    scene.run()
+    assert scene.office.product().quarantine.retry(scene.pair, None) <= 1
+    scene.run(PUT_OFF)
+    assert scene.waiting() == []
+    assert scene.office.product().quarantine.cases(scene.pair) == ()
+
+
+@BOTH_WAYS
+def test_a_full_mailbox_is_no_fault_of_the_message(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    door = Door(monkeypatch, other(side), MailboxFull("full", code="full"))
+    scene.arrive(side, "bad", subject="strange")
+    scene.run(HOUR + HOUR)
+    assert door.tries > TRIES
+    assert scene.waiting() == [(side, "mailbox full")]
+
+
+def _aside(side: Side, monkeypatch: pytest.MonkeyPatch) -> tuple[Scene, Door]:
+    scene = Scene()
+    door = Door(monkeypatch, other(side))
+    scene.arrive(side, "bad", subject="strange")
+    scene.run(HOUR)
+    assert scene.waiting() == [(side, "quarantined")]
+    return scene, door
