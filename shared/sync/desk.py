@@ -95,7 +95,7 @@ class Desk:
             len(links),
             sum(link.gone is not None for link in links),
             sum(link.read_elsewhere is not None for link in links),
-            tuple(waiting_of_json(e.value) for e in table.scan(name, WAITING, after(WAITING))),
+            tuple(row for e in table.scan(name, WAITING, after(WAITING)) if _is_shown(row := waiting_of_json(e.value))),
             tuple(link for link in links if link.waits),
             sum(1 for _ in table.scan(name, INTENT, after(INTENT))),
             due,
@@ -149,7 +149,9 @@ class Desk:
         allowed, planned, about_folders = Reconcile(run, leases, table, name).preview()
         steps = [_planned_folder(run, step) for step in about_folders if isinstance(step, CHANGING)]
         steps += [_planned(run, intent, intent not in allowed) for intent in planned]
-        return Preview(tuple(steps), tuple(row for row in session.all_waiting() if row.reason != "copying"))
+        return Preview(
+            tuple(steps), tuple(row for row in session.all_waiting() if row.reason != "copying" and _is_shown(row))
+        )
 
     def _taken(self, name: str) -> tuple[Overlay, Leases, Lease]:
         """The rows with the lease taken, and in this version, in memory alone: whoever has it goes on undisturbed."""
@@ -161,6 +163,11 @@ class Desk:
         lease = leases.take("preview")
         assert lease is not None
         return table, leases, leases.upgrade(lease)
+
+
+def _is_shown(row: Waiting) -> bool:
+    """A note of ours waits for nothing."""
+    return row.reason != "note"
 
 
 def _planned(run: Run, intent: Intent, held: bool) -> Planned:

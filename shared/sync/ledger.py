@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from shared.sync.rows import (
     INTENT,
     JOURNAL,
     LINK,
+    NOTE,
     WAITING,
     after,
     cursor_row,
@@ -136,8 +137,11 @@ class Session:
         """All of them, as committed."""
         return (link_of_json(e.value) for e in self._scan(LINK))
 
+    def each_waiting(self) -> Iterator[Waiting]:
+        return (waiting_of_json(e.value) for e in self._scan(WAITING))
+
     def all_waiting(self) -> list[Waiting]:
-        return [waiting_of_json(e.value) for e in self._scan(WAITING)]
+        return list(self.each_waiting())
 
     def prefixed(self, prefix: str) -> dict[str, Mapping[str, Any] | None]:
         """All rows whose keys start so, as committed."""
@@ -269,6 +273,13 @@ class Session:
         for key in (FAILING + row, ASKED + row):
             if self.value(key) is not None:
                 self.drop_beside(mid, row, key)
+                self.end_note(row)
+
+    def end_note(self, row: str) -> None:
+        """A note about this item may have to go: it is due."""
+        note = self.value(name := f"{NOTE}item:{row}")
+        if note is not None:
+            self.put_folder(name, note, self.now())
 
     def put_row(self, key: str, value: Mapping[str, Any]) -> None:
         """A row that belongs to no item (folders, cursors); it is committed last."""
@@ -284,7 +295,7 @@ class Session:
         return rows
 
     def put_folder(self, row: str, value: Mapping[str, Any], due: float | None) -> None:
-        """A row about folders, with when it is due."""
+        """A row about folders, or a note, with when it is due."""
         old = self.value(row) or {}
         self._put((LAST, row), row, {**value, "due": due})
         self._index((LAST, row), row, old.get("due"), due)

@@ -16,6 +16,7 @@ from shared.model.plans import State
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
 from shared.sync.labels import is_excluded
+from shared.sync.notes import is_note
 from shared.sync.observe import adopt_moved, is_certain, may_be
 from shared.sync.quarantine import is_set_aside
 from shared.sync.run import Run
@@ -98,6 +99,8 @@ def _unread(run: Run, side: Side, id: str) -> Waiting:
 
 
 def _place(run: Run, side: Side, item: Item) -> None:
+    if is_note(item.key):
+        return run.wait(side, item, "note", None)
     mid, sent, now = run.identity.mid(item), run.is_sent(side, item), run.now()
     intents = [*run.session.intents.values(), *run.todo.values()]
     for intent in intents:

@@ -18,6 +18,7 @@ from shared.ports.state import Op, Table
 from shared.sync.ledger import Entry
 from shared.sync.rows import ASKED, FAILING, LINK, after, waiting_row
 from shared.sync.run import Run
+from shared.sync.troubles import ITEM, trouble
 
 TRIES, SPAN = 5, 3600.0
 """How often, and over how many seconds at least: a vendor's bad quarter of an hour is over by then, and with the pause
@@ -70,6 +71,7 @@ def refused(run: Run, intent: Intent, exc: TandemError, why: str) -> bool:
         return False
     _park(run, failing, QUARANTINED, tries=failing.tries)
     run.note(intent, QUARANTINED, intent.side, why=why)
+    trouble(run, ITEM, failing.side, row, source)
     _tell(run, failing)
     return True
 
@@ -108,6 +110,7 @@ def _answered(run: Run, row: str, mid: str) -> Failing | None:
     if failing is None or failing.at is None or asked is None:
         return failing if failing is not None and failing.at is not None else None
     run.session.drop_beside(mid, row, ASKED + row)
+    run.session.end_note(row)
     run.session.note(mid, Entry(f"{asked} asked", row.removeprefix(LINK), failing.side, {"why": failing.why}))
     if asked == DROP:
         failing = replace(failing, left=True)

@@ -190,6 +190,8 @@ def _policy(settings: Settings) -> Policy:
         junk=settings.junk,
         categories=settings.categories,
         receipts=settings.receipts,
+        notes=settings.notes,
+        zone=settings.rhythm.zone,
         delete_folders=SIDES if settings.alimail_deletes_folders else (OUTLOOK,),
     )
 

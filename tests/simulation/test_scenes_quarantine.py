@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from shared.dingtalk.replica import DingTalkMail
-from shared.model.errors import MailboxFull, Refused, TandemError
-from shared.model.mail import Item, Message
+from shared.model.errors import MailboxFull
 from shared.model.words import SIDES, Side, other
-from shared.outlook.replica import OutlookMail
 from shared.sync.quarantine import TRIES
+from tests.support.door import Door
 from tests.support.scene import PUT_OFF, SETTLED, Scene
 
 BOTH_WAYS = pytest.mark.parametrize("side", SIDES)
 HOUR = 3600.0 + PUT_OFF
-REPLICAS = {"dingtalk": DingTalkMail, "outlook": OutlookMail}
-
-
-class Door:
-    """Refuses, at every replica of one kind, what is about a message of these subjects."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, side: Side, error: TandemError | None = None) -> None:
-        self.tries, self.shut, self.error = 0, True, error or Refused("no", code="ErrorStrange")
-        kind: Any = REPLICAS[side]
-        create, write = kind.create, kind.write
-
-        def creating(replica: Any, message: Message, **more: Any) -> Any:
-            self._pass(message.subject)
-            return create(replica, message, **more)
-
-        def writing(replica: Any, item: Item, *more: Any) -> Any:
-            self._pass(item.subject)
-            return write(replica, item, *more)
-
-        patch.setattr(kind, "create", creating)
-        patch.setattr(kind, "write", writing)
-
-    def _pass(self, subject: str) -> None:
-        if self.shut and subject == "strange":
-            self.tries += 1
-            raise self.error
 
 
 @BOTH_WAYS
