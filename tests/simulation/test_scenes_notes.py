@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from sandbox.simulation.world import EPOCH, Fate, Kind, World
 from sandbox.truth import Stored
 from shared.model.errors import MailboxFull, OutcomeUnknown
 from shared.model.words import SIDES, Side, other
@@ -15,6 +17,8 @@ from tests.support.scene import PUT_OFF, SETTLED, SUPPLIER, Scene
 
 BOTH_WAYS = pytest.mark.parametrize("side", SIDES)
 QUARTER, HOUR = 900.0, 3600.0
+FIRST = 6
+"""Calls that a worker may die at; by the last of them the note is as it should be."""
 
 
 def notes(scene: Scene, side: Side) -> list[Stored]:
@@ -176,3 +180,52 @@ def test_a_note_is_in_the_language_of_the_pair(language: str, word: str) -> None
 
 def _text(note: Stored) -> str:
     return note.text or note.html
+
+
+class Killing(Scene):
+    """A worker dies at the call with the number `at` of those made while a note's row has `mark`; what it asked for is
+    done then, or never."""
+
+    def __init__(self, mark: str, at: int, lands: bool) -> None:
+        self.mark, self.at, self.lands, self.seen = mark, at, lands, 0
+        super().__init__(Scene.drop_password)
+        self.stage.restart = lambda: 1.0
+
+    def _fate(self, world: World, kind: Kind, name: str) -> Fate:
+        fate = super()._fate(world, kind, name)
+        if world.now > EPOCH + QUARTER and any(row[self.mark] for row in self.rows("note:")):
+            self.seen += 1
+            fate.crash = self.seen == self.at
+            fate.effect_after = fate.effect_after if self.lands or not fate.crash else None
+        return fate
+
+
+def _killed_inserting(at: int, lands: bool) -> int:
+    """-> how many calls there were to die at."""
+    scene = Killing("until", at, lands)
+    scene.arrive("outlook", "a")
+    scene.run(QUARTER + SETTLED)
+    assert standing(scene) == {**NONE, "outlook": [("inbox", False)]}, f"killed at call {at}"
+    return scene.seen
+
+
+def _killed_trashing(at: int, lands: bool) -> int:
+    scene = Killing("over", at, lands)
+    scene.arrive("outlook", "a")
+    scene.run(QUARTER + SETTLED)
+    scene.give_password()
+    scene.restart_workers()
+    scene.run(HOUR)
+    calm_again(scene, "outlook")
+    return scene.seen
+
+
+@pytest.mark.parametrize("lands", [True, False], ids=["it lands", "it does not"])
+@pytest.mark.parametrize("killed", [_killed_inserting, _killed_trashing], ids=["inserting", "trashing"])
+def test_a_worker_that_dies_over_a_note_leaves_one_and_in_its_place(
+    killed: Callable[[int, bool], int], lands: bool
+) -> None:
+    calls = killed(0, lands)
+    assert calls >= 3, "the write, what is read after it, and the commit at least"
+    for at in range(1, min(calls, FIRST) + 1):
+        assert killed(at, lands) >= at
