@@ -50,7 +50,8 @@ QUARANTINED = Metric(
     "gauge",
     "{item}",
     ("pair",),
-    "items that kept being refused and stand aside until somebody asks, told when one comes to them or leaves",
+    "items that kept being refused and stand aside until somebody asks, told when one is put aside, and when one is"
+    " tried again or left alone since somebody asked",
 )
 POISON = Metric(
     "tandem.poison",

@@ -144,8 +144,9 @@ class Session:
         return list(self.each_waiting())
 
     def prefixed(self, prefix: str) -> dict[str, Mapping[str, Any] | None]:
-        """All rows whose keys start so, as committed."""
-        return {e.key: e.value for e in self._scan(prefix)}
+        """All rows whose keys start so, as they will be committed; None for one that goes."""
+        fresh = {key: value for key, value in self._cache.items() if key.startswith(prefix)}
+        return {e.key: e.value for e in self._scan(prefix)} | fresh
 
     def due(self, until: float, limit: int = 200) -> list[str]:
         """Names of the rows (`l:…`, `u:…`, `i:…`) that are due."""

@@ -72,7 +72,7 @@ def refused(run: Run, intent: Intent, exc: TandemError, why: str) -> bool:
     _park(run, failing, QUARANTINED, tries=failing.tries)
     run.note(intent, QUARANTINED, intent.side, why=why)
     trouble(run, ITEM, failing.side, row, source)
-    _tell(run, failing)
+    _tell(run)
     return True
 
 
@@ -100,7 +100,7 @@ def rest_aside(run: Run, link: Link) -> None:
 
 def _failing(run: Run, row: str) -> Failing | None:
     value = run.session.value(FAILING + row)
-    return Failing(**value) if value else None
+    return failing_of(value) if value else None
 
 
 def _answered(run: Run, row: str, mid: str) -> Failing | None:
@@ -117,7 +117,7 @@ def _answered(run: Run, row: str, mid: str) -> Failing | None:
         run.session.put_beside(mid, row, FAILING + row, asdict(failing))
     else:
         run.session.drop_beside(mid, row, FAILING + row)
-    _tell(run, failing)
+    _tell(run)
     return failing if asked == DROP else None
 
 
@@ -131,11 +131,10 @@ def _park(run: Run, failing: Failing, reason: str, tries: int) -> None:
         run.session.put_waiting(replace(row, reason=reason, due=None, tries=tries))
 
 
-def _tell(run: Run, changed: Failing) -> None:
-    """How many stand aside now; `changed` may not be committed yet."""
-    rows = run.session.prefixed(FAILING) | {FAILING + changed.row: run.session.value(FAILING + changed.row)}
-    count = sum(value is not None and value["at"] is not None and not value["left"] for value in rows.values())
-    run.telemetry.gauge(METRIC, count, pair=run.pair.id)
+def _tell(run: Run) -> None:
+    """How many stand aside now."""
+    rows = [failing_of(value) for value in run.session.prefixed(FAILING).values() if value]
+    run.telemetry.gauge(METRIC, sum(row.at is not None and not row.left for row in rows), pair=run.pair.id)
 
 
 # ---- for people

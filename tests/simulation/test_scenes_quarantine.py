@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from shared.model.errors import MailboxFull
+from shared.model.metrics import QUARANTINED
 from shared.model.words import SIDES, Side, other
 from shared.sync.quarantine import TRIES
 from tests.support.door import Door
 from tests.support.scene import PUT_OFF, SETTLED, Scene
+from tests.support.watching import Watching
 
 BOTH_WAYS = pytest.mark.parametrize("side", SIDES)
 HOUR = 3600.0 + PUT_OFF
@@ -107,6 +109,25 @@ def test_a_full_mailbox_is_no_fault_of_the_message(side: Side, monkeypatch: pyte
     scene.run(HOUR + HOUR)
     assert door.tries > TRIES
     assert scene.waiting() == [(side, "mailbox full")]
+
+
+def test_how_many_stand_aside_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching()
+    scene = Scene(telemetry=watching.telemetry)
+    door = Door(monkeypatch, "dingtalk")
+    for id in ("a", "b"):
+        scene.arrive("outlook", id, subject="strange")
+    scene.run(HOUR)
+    assert _told(watching) == [2]
+    door.shut = False
+    quarantine = scene.office.product().quarantine
+    quarantine.retry(scene.pair, quarantine.cases(scene.pair)[0].id)
+    scene.run()
+    assert _told(watching) == [1]
+
+
+def _told(watching: Watching) -> list[float]:
+    return [point.value for point in watching.points() if point.name == QUARANTINED.name]
 
 
 def _aside(side: Side, monkeypatch: pytest.MonkeyPatch) -> tuple[Scene, Door]:
