@@ -45,7 +45,7 @@ POLLED = Metric(
 BRAKE = Metric(
     "tandem.brake", "gauge", "1", ("pair",), "1 each time the brake holds removals, every 15 minutes while it is on"
 )
-QUARANTINED = Metric(
+SET_ASIDE = Metric(
     "tandem.quarantined",
     "gauge",
     "{item}",
@@ -103,7 +103,7 @@ METRICS = (
     LAG,
     POLLED,
     BRAKE,
-    QUARANTINED,
+    SET_ASIDE,
     POISON,
     QUOTA_LEFT,
     EXPIRES,

@@ -12,7 +12,7 @@ from typing import Any
 from shared.model.errors import Refused, TandemError
 from shared.model.links import Intent, Link
 from shared.model.mail import Item
-from shared.model.metrics import QUARANTINED as METRIC
+from shared.model.metrics import SET_ASIDE
 from shared.model.words import Side, other
 from shared.ports.state import Op, Table
 from shared.sync.ledger import Entry
@@ -134,7 +134,7 @@ def _park(run: Run, failing: Failing, reason: str, tries: int) -> None:
 def _tell(run: Run) -> None:
     """How many stand aside now."""
     rows = [failing_of(value) for value in run.session.prefixed(FAILING).values() if value]
-    run.telemetry.gauge(METRIC, sum(row.at is not None and not row.left for row in rows), pair=run.pair.id)
+    run.telemetry.gauge(SET_ASIDE, sum(row.at is not None and not row.left for row in rows), pair=run.pair.id)
 
 
 # ---- for people

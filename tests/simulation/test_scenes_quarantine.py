@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.model.errors import MailboxFull
-from shared.model.metrics import QUARANTINED
+from shared.model.metrics import SET_ASIDE
 from shared.model.words import SIDES, Side, other
 from shared.sync.quarantine import TRIES
 from tests.support.door import Door
@@ -127,7 +127,7 @@ def test_how_many_stand_aside_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _told(watching: Watching) -> list[float]:
-    return [point.value for point in watching.points() if point.name == QUARANTINED.name]
+    return [point.value for point in watching.points() if point.name == SET_ASIDE.name]
 
 
 def _aside(side: Side, monkeypatch: pytest.MonkeyPatch) -> tuple[Scene, Door]:
