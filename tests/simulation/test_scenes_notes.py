@@ -221,7 +221,13 @@ def _killed_trashing(at: int, lands: bool) -> int:
 
 
 @pytest.mark.parametrize("lands", [True, False], ids=["it lands", "it does not"])
-@pytest.mark.parametrize("killed", [_killed_inserting, _killed_trashing], ids=["inserting", "trashing"])
+@pytest.mark.parametrize(
+    "killed",
+    [
+        pytest.param(_killed_inserting, id="inserting"),
+        pytest.param(_killed_trashing, id="trashing", marks=pytest.mark.slow),
+    ],
+)
 def test_a_worker_that_dies_over_a_note_leaves_one_and_in_its_place(
     killed: Callable[[int, bool], int], lands: bool
 ) -> None:
