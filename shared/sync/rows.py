@@ -18,6 +18,9 @@
 | `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
 | `j:<time>:<n>` | the journal |
+| `failing:<row>` | how often the effect of that row's item was refused, and whether it is put aside (quarantine.py) |
+| `asked:<row>` | what a person wants of an item that is put aside; written without the lease |
+| `note:<cause>` | what people are to be told, and the note about it (troubles.py); it has a due time too |
 | `brake`, `approval`, `a:<key>` | the brake (brake.py) |
 """
 
@@ -36,6 +39,7 @@ SERVICE = "s:"
 """What says who is at it and for what. These rows stand right before what is due, so that one scan shows both."""
 LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
 LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
+FAILING, ASKED, NOTE = "failing:", "asked:", "note:"
 
 TREE = "/"
 """In a hint's place of an id: the folder trees have to be walked."""
