@@ -14,6 +14,7 @@ from shared.dingtalk.mime import CALENDAR_TYPES
 from shared.dingtalk.parts import taken_apart
 from shared.model.errors import NotFound, Refused, TooLarge, Unavailable
 from shared.model.mail import Message
+from shared.model.spooled import size_of
 from shared.ports.world import Executor
 
 Json = Any
@@ -53,7 +54,7 @@ class Contents:
         if _is_special(shown, listed) and (mime := original(shown)) is not None:
             content = taken_apart(mime)
             message = replace(plain, text=content.text, html=content.html, attachments=content.attachments)
-            bound(id, message, [len(one.content) for one in content.attachments])
+            bound(id, message, [size_of(one.content) for one in content.attachments])
             return message
         if shown.get("hasAttachments") and not listed:
             raise Refused(f"message {id} has attachments that Alimail doesn't list", code="attachments_hidden")

@@ -29,9 +29,10 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
+from shared.model.spooled import size_of, whole
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
-from shared.ports.world import Executor
+from shared.ports.world import Executor, Spool
 
 Json = Any
 
@@ -112,7 +113,7 @@ class DingTalkMail:
         """The names of the mailbox's own tags, from now on shown as categories: a person makes them in DingTalk."""
         return frozenset(self._mailbox.learn_tags().values())
 
-    def fetch(self, id: str) -> Message:
+    def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The message without its original bytes. What the REST door doesn't give whole is read by IMAP, as long as
         there is a client password (see content.py)."""
         return self._contents.whole(id, self._original)
@@ -183,9 +184,9 @@ class DingTalkMail:
         door = self._door()
         if message.mime is None:
             raise ValueError("a copy in DingTalk is made from the original bytes, and this message has none")
-        if len(message.mime) > LARGEST:
-            raise TooLarge(f"the message has {len(message.mime)} bytes, {LARGEST} can be carried", code="size")
-        mime = prepare(message.mime, key)
+        if size_of(message.mime) > LARGEST:
+            raise TooLarge(f"the message has {size_of(message.mime)} bytes, {LARGEST} can be carried", code="size")
+        mime = prepare(whole(message.mime), key)
         try:
             name, received = self._name(door, folder), message.received
             door.append(name, mime, read=read, received=received, permit=permit, answered=message.answered)

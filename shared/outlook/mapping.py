@@ -15,6 +15,7 @@ from typing import Any
 
 from shared.model.errors import Unavailable
 from shared.model.mail import Address, Attachment, Item, Message, Row
+from shared.model.spooled import whole
 from shared.model.words import Flag, Importance
 
 Json = Mapping[str, Any]
@@ -243,7 +244,7 @@ def _attachment(attachment: Attachment) -> dict[str, Any]:
         "@odata.type": "#microsoft.graph.fileAttachment",
         "name": attachment.name or "attachment",
         "contentType": attachment.content_type or "application/octet-stream",
-        "contentBytes": base64.b64encode(attachment.content).decode(),
+        "contentBytes": base64.b64encode(whole(attachment.content)).decode(),
         "isInline": attachment.inline,
     }
     return {**value, "contentId": attachment.content_id} if attachment.content_id else value

@@ -18,6 +18,7 @@ from shared.outlook.folders import PURGED, Folders
 from shared.outlook.shapes import ITEM
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
 from shared.ports.replica import Permit
+from shared.ports.world import Spool
 
 HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
 """How the original bytes of a message begin, and no page of a proxy."""
@@ -106,7 +107,7 @@ class OutlookMail:
     def labels(self) -> None:
         """Outlook takes any name."""
 
-    def fetch(self, id: str) -> Message:
+    def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The original bytes, with what the last read by id showed."""
         item = self._read.get(id) or self._one(id)
         if (item.size or 0) <= LARGEST:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+
+from shared.model.spooled import Spooled
 
 T = TypeVar("T")
 
@@ -54,6 +56,15 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Spool(Protocol):
+    """Files of this process for what is too large for its memory. All are gone when the spool is closed, or the process
+    ends."""
+
+    def keep(self, pieces: Iterable[bytes]) -> Spooled:
+        """Raises whatever `pieces` raises; then nothing is kept."""
+        ...
 
 
 class TransportError(Exception):

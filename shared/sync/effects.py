@@ -25,6 +25,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
+from shared.model.spooled import size_of
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
@@ -53,7 +54,7 @@ def _batch(run: Run, batch: Sequence[Intent]) -> None:
     parcels = [parcel for intent in batch if (parcel := _prepare(run, intent)) is not None]
     now = run.now()
     for parcel in parcels:
-        size = len(parcel.message.mime or b"") if parcel.message else 0
+        size = size_of(parcel.message.mime) if parcel.message else 0
         parcel.intent = replace(
             parcel.intent, settle_after=now + run.policy.settle(size), mark=parcel.mark, missed=None
         )
