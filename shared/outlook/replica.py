@@ -15,6 +15,7 @@ from shared.outlook import mapping
 from shared.outlook.delta import Delta
 from shared.outlook.errors import FOLDER_GONE, GONE, code_of
 from shared.outlook.folders import PURGED, Folders
+from shared.outlook.head import head
 from shared.outlook.shapes import ITEM
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
 from shared.ports.replica import Permit
@@ -117,6 +118,9 @@ class OutlookMail:
             if len(mime) <= LARGEST:
                 return mapping.message(mime, item)
         raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")
+
+    def head(self, id: str) -> Message:
+        return head(self._graph, self._message(id), self._read.get(id) or self._one(id))
 
     def _one(self, id: str) -> Item:
         items = self.observe([id]).items
