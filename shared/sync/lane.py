@@ -12,6 +12,8 @@ from shared.model.words import other
 from shared.sync.carry import Carry
 from shared.sync.effects import failed
 from shared.sync.large import with_stub
+from shared.sync.postpone import postpone
+from shared.sync.quarantine import refused
 from shared.sync.run import Run
 from shared.sync.settle import is_missing, link_copy
 
@@ -58,7 +60,9 @@ def _refused(run: Run, intent: Intent, exc: TandemError) -> None:
     """Nothing was done. What is too large gets a stub in this round; all else is tried again, ever later."""
     run.session.close_intent(intent)
     if not isinstance(exc, TooLarge):
-        return failed(run, intent, _later(run, intent, exc))
+        if exc.retryable and exc.retry_after is None:
+            exc.retry_after = _pause(run, intent)
+        return failed(run, intent, exc)
     if (planned := with_stub(run, intent)) is not None:
         run.todo[planned.id] = planned
     return None
@@ -66,9 +70,11 @@ def _refused(run: Run, intent: Intent, exc: TandemError) -> None:
 
 def _settle(run: Run, intent: Intent) -> None:
     """Its carrier is gone without a word: look for the copy before anybody carries it again."""
-    if is_missing(run, intent, _source(run, intent)):
-        lost = Refused("a large message was lost on its way again and again", code=LOST)
-        failed(run, intent, _later(run, intent, lost))
+    if not is_missing(run, intent, _source(run, intent)):
+        return
+    lost = Refused("a large message was lost on its way again and again", code=LOST)
+    if not refused(run, intent, lost, LOST):
+        postpone(run, intent, LOST, _pause(run, intent))
 
 
 def _source(run: Run, intent: Intent) -> Item | None:
@@ -78,10 +84,8 @@ def _source(run: Run, intent: Intent) -> Item | None:
         return None
 
 
-def _later(run: Run, intent: Intent, exc: TandemError) -> TandemError:
+def _pause(run: Run, intent: Intent) -> float:
     """A large message costs more to try than a small one: the pauses grow."""
-    if exc.retry_after is None and (exc.retryable or exc.code == LOST):
-        link, row = run.session.link(intent.key), run.session.waiting(other(intent.side), intent.source)
-        tries = row.tries if row is not None else link.tries if link is not None else 0
-        exc.retry_after = min(run.policy.retry * 2.0**tries, run.policy.waits)
-    return exc
+    link, row = run.session.link(intent.key), run.session.waiting(other(intent.side), intent.source)
+    tries = row.tries if row is not None else link.tries if link is not None else 0
+    return min(run.policy.retry * 2.0**tries, run.policy.waits)
