@@ -3,6 +3,7 @@ nobody carries."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.model.errors import Refused, TandemError, TooLarge, Unavailable
@@ -11,7 +12,7 @@ from shared.model.mail import Item
 from shared.model.words import other
 from shared.sync.carry import Carry
 from shared.sync.effects import failed
-from shared.sync.large import with_stub
+from shared.sync.large import ask, with_stub
 from shared.sync.postpone import postpone
 from shared.sync.quarantine import refused
 from shared.sync.run import Run
@@ -22,10 +23,16 @@ LOST = "lost_on_the_way"
 
 
 def look_after(run: Run) -> None:
-    """Every open intent for a large message; each that needs something is committed on its own."""
-    for intent in sorted((i for i in run.session.intents.values() if i.large), key=lambda i: i.id):
+    """Every open intent for a large message; each that needs something is committed on its own. The next one's turn
+    comes when none is under way: one of a pair at a time, the newest first."""
+    intents = [intent for intent in run.session.intents.values() if intent.large]
+    if not intents:
+        return
+    rows = run.session.carried()
+    carries = {intent.id: Carry.load(rows.get(intent.id)) for intent in intents}
+    for intent in sorted(intents, key=lambda one: one.id):
         try:
-            changed = _look_after(run, intent)
+            changed = _look_after(run, intent, carries[intent.id])
         except TandemError as exc:
             if not exc.retryable:
                 raise
@@ -33,11 +40,19 @@ def look_after(run: Run) -> None:
             changed = True
         if changed:
             run.session.commit()
+    _ask_for_next(run, [intent for intent in run.session.intents.values() if intent.large], carries)
 
 
-def _look_after(run: Run, intent: Intent) -> bool:
+def _ask_for_next(run: Run, intents: list[Intent], carries: Mapping[str, Carry]) -> None:
+    waiting = [intent for intent in intents if intent.settle_after > run.now() + run.policy.lease]
+    if waiting and all(intent in waiting and carries[intent.id].is_free for intent in intents):
+        ask(run, max(waiting, key=lambda one: (one.received, one.id)))
+        run.session.commit()
+
+
+def _look_after(run: Run, intent: Intent, carry: Carry) -> bool:
     """-> whether anything was written."""
-    carry, now = Carry.load(run.session.carry(intent)), run.now()
+    now = run.now()
     if carry.id is not None:
         link_copy(run, replace(intent, settle_after=now + run.policy.settle()), carry.id, carry.listed)
     elif carry.error:
@@ -51,8 +66,7 @@ def _look_after(run: Run, intent: Intent) -> bool:
     elif carry.holder:
         _settle(run, intent)
     else:
-        run.session.put_intent(replace(intent, settle_after=now + run.policy.lease))
-        run.call_carrier(intent)
+        ask(run, intent)
     return True
 
 

@@ -21,7 +21,6 @@ from shared.model.spooled import size_of
 from shared.model.words import SIDES, Side, other
 from shared.sync.lane import LOST
 from shared.sync.rows import CARRY, FAILING, INTENT
-from shared.wiring.spool import OneSpool
 from tests.support.door import REPLICAS
 from tests.support.scene import ADDRESS, PUT_OFF, Scene
 
@@ -45,7 +44,7 @@ class Lane(Scene):
         def smaller() -> Worker:
             worker = make()
             for part in (worker.product.service, worker.product.carrier):
-                part._policy = replace(part._policy, **self.policy)  # type: ignore[attr-defined]
+                part._policy = replace(part._policy, **self.policy)
             return worker
 
         self.stage._worker = smaller  # type: ignore[method-assign]
@@ -234,22 +233,28 @@ def test_a_message_to_carriers_that_is_lost_or_comes_twice_changes_nothing(side:
     assert scene.crossed(side)
 
 
-@pytest.mark.parametrize("processes", [1, 3])
-def test_a_process_carries_one_large_message_at_a_time(processes: int) -> None:
-    scene, most, spool = Lane(), list[int](), OneSpool()
-    for worker in scene.stage.workers if processes == 1 else ():
-        worker.product.carrier._spool = spool.open
+def test_large_messages_of_a_pair_cross_one_at_a_time_and_the_newest_first() -> None:
+    scene, most, order = Lane(), list[int](), list[str]()
+    ids = ("one", "two", "three", "four")
+
+    def count() -> None:
+        most.append(sum(row.get("until", 0.0) > scene.world.now for row in scene.rows(CARRY)))
+        order.extend(id for id in ids if id not in order and scene.all("dingtalk", id))
+        scene.world.after(1.0, count)
+
+    def more() -> None:
+        for id in ids[1:]:
+            scene.large("outlook", id)
+            scene.run(2.0)
+
     scene.large("outlook", "one")
-    scene.when(scene.is_carried, lambda: scene.large("outlook", "two"))
-    _count(scene, most)
-    scene.until(lambda: scene.crossed("outlook", "one") and scene.crossed("outlook", "two"))
-    assert max(most) == min(processes, 2)
+    scene.when(scene.is_carried, more)
+    count()
+    scene.until(lambda: all(scene.crossed("outlook", id) for id in ids))
+    assert max(most) == 1
+    assert order == ["one", "four", "three", "two"]
+    assert scene.carries() == 4
     assert scene.stage.errors == []
-
-
-def _count(scene: Lane, most: list[int]) -> None:
-    most.append(sum(row.get("until", 0.0) > scene.world.now for row in scene.rows(CARRY)))
-    scene.world.after(1.0, partial(_count, scene, most))
 
 
 # ---- what people do meanwhile
@@ -354,18 +359,16 @@ def test_what_is_done_to_a_stub_is_done_to_its_original_and_back(side: Side) -> 
 @pytest.mark.parametrize("side", SIDES)
 def test_what_a_side_calls_too_large_gets_a_stub_too(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Lane()
-    refused = list[int]()
+    refused, kind = list[int](), REPLICAS[other(side)]
+    create: Any = kind.create
 
-    def refuse(message: Message) -> None:
+    def creating(replica: Any, message: Message, **more: Any) -> Any:
         if message.attachments or size_of(message.mime) > LARGE:
             refused.append(size_of(message.mime))
             raise TooLarge("no more than that", code="size")
+        return create(replica, message, **more)
 
-    kind: Any = REPLICAS[other(side)]
-    create = kind.create
-    monkeypatch.setattr(
-        kind, "create", lambda replica, message, **more: refuse(message) or create(replica, message, **more)
-    )
+    monkeypatch.setattr(kind, "create", creating)
     scene.large(side)
     scene.run()
     assert scene.one(other(side), "large").attachments == ()
