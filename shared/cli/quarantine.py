@@ -79,7 +79,8 @@ def _facts(pair: str, case: Case) -> dict[str, Any]:
 
 NAMES = {"dingtalk": "DingTalk", "outlook": "Outlook"}
 WHY = {
-    "too large": "it is larger than what is carried across",
+    "too large": "it is larger than what is carried across; a stub stands for it",
+    "lost_on_the_way": "whoever carried it came to nothing again and again",
     "ErrorCorruptData": "Outlook calls its content damaged",
     "ErrorInvalidRecipients": "Outlook takes one of its addresses for none",
     "ErrorItemNotFound": "it is shown, and can't be opened",
