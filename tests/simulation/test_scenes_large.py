@@ -153,10 +153,13 @@ def test_a_pair_that_is_paused_in_the_middle_gets_its_copy_after_the_pause(side:
 def test_a_pair_that_is_removed_in_the_middle_gets_no_copy_and_leaves_no_row(side: Side) -> None:
     scene = Lane()
 
+    def leave() -> None:
+        scene.office.product().people.remove(scene.pair)
+
     def remove(kind: Kind, name: str, fate: Fate) -> Fate:
         if scene.is_carried() and is_content(name):
             scene.fates = lambda kind, name, fate: fate
-            scene.world.after(0.01, lambda: scene.office.product().people.remove(scene.pair))
+            scene.world.after(0.01, leave)
         return fate
 
     scene.fates = remove
