@@ -38,6 +38,7 @@ CODES: dict[str, type[TandemError]] = {
     "erroraccessdenied": NotPermitted,
     "authorization_requestdenied": NotPermitted,
     "invalidauthenticationtoken": NotPermitted,
+    "errormessagesizeexceeded": TooLarge,
     "errorcorruptdata": Refused,
     "errorinvalidrecipients": Refused,
     "errorcannotopenfileattachment": Refused,
