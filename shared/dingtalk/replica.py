@@ -16,7 +16,7 @@ from shared.dingtalk.mailbox import Mailbox, known
 from shared.dingtalk.mime import KEY_HEADER
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
-from shared.dingtalk.preparing import prepare
+from shared.dingtalk.preparing import Prepared, prepare
 from shared.dingtalk.search import Search, Wanted
 from shared.model.errors import (
     NoClientPassword,
@@ -30,7 +30,7 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
-from shared.model.spooled import size_of, whole
+from shared.model.spooled import LARGEST_ENCODED, size_of
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
 from shared.ports.world import Executor, Spool
@@ -40,13 +40,21 @@ Json = Any
 
 class DingTalkMail:
     """One mailbox. `imap` is None without a client password: then nothing can be created here, all else goes on.
-    `turn` is the number of the present poll; it decides which quiet folders are looked at."""
+    `turn` is the number of the present poll; it decides which quiet folders are looked at. `largest`: bytes, as
+    encoded, of a message in a file that may be put here."""
 
     side: Side = DINGTALK
 
     def __init__(
-        self, alimail: Alimail, imap: ImapDoor | None, user: str, executor: Executor, turn: Callable[[], int]
+        self,
+        alimail: Alimail,
+        imap: ImapDoor | None,
+        user: str,
+        executor: Executor,
+        turn: Callable[[], int],
+        largest: int = LARGEST_ENCODED,
     ) -> None:
+        self._largest = largest
         self._mailbox = Mailbox(alimail, user, executor)
         self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor)
         self._imap = imap
@@ -179,15 +187,16 @@ class DingTalkMail:
         mark: str,
         permit: Permit,
     ) -> Created:
-        """APPEND the original bytes (ValueError without them), find the id by the key in a listing, then set the tags.
-        What goes wrong after the APPEND is no error, for the copy is there: without an id it is found by `find`, and
-        unless `listed` only a read tells whether it shows the flag."""
+        """APPEND the original bytes (ValueError without them), which may stand in a file, find the id by the key in a
+        listing, then set the tags. What goes wrong after the APPEND is no error, for the copy is there: without an id
+        it is found by `find`, and unless `listed` only a read tells whether it shows the flag."""
         door = self._door()
         if message.mime is None:
             raise ValueError("a copy in DingTalk is made from the original bytes, and this message has none")
-        if size_of(message.mime) > LARGEST:
-            raise TooLarge(f"the message has {size_of(message.mime)} bytes, {LARGEST} can be carried", code="size")
-        mime = prepare(whole(message.mime), key)
+        size, most = size_of(message.mime), LARGEST if isinstance(message.mime, bytes) else self._largest
+        if size > most:
+            raise TooLarge(f"the message has {size} bytes, {most} can be carried", code="size")
+        mime = prepare(message.mime, key) if isinstance(message.mime, bytes) else Prepared.of(message.mime, key)
         try:
             name, received = self._name(door, folder), message.received
             door.append(name, mime, read=read, received=received, permit=permit, answered=message.answered)
