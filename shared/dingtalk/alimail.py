@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
@@ -119,9 +120,7 @@ class Alimail:
         self._bucket.take()
         if permit is not None:
             permit()
-        return self._wire(
-            what, HttpRequest(request.method, request.url, headers, request.body, request.timeout, request.effect)
-        )
+        return self._wire(what, replace(request, headers=headers))
 
     def _wire(self, what: str, request: HttpRequest) -> HttpResponse:
         try:

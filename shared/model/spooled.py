@@ -33,3 +33,10 @@ def size_of(content: Content | None) -> int:
 def whole(content: Content) -> bytes:
     """In memory."""
     return content if isinstance(content, bytes) else b"".join(content.pieces())
+
+
+def pieces_of(content: Content, most: int = PIECE) -> Iterator[bytes]:
+    """Its bytes in turn, as `Spooled.pieces`."""
+    if not isinstance(content, bytes):
+        return content.pieces(most)
+    return (content[at : at + most] for at in range(0, len(content), most))
