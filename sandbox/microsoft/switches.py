@@ -52,6 +52,9 @@ class Switches:
     """Probability that a read by id answers 404 for `glitch_seconds` although the message is there."""
     glitch_seconds: float = 45.0
 
+    largest_mime: int | None = None
+    """Bytes over which `$value` of a message is refused. No limit is documented."""
+
     # Delta
     delta_replay: float = 0.0
     """Probability that a round repeats up to three of the changes that an earlier one has shown."""

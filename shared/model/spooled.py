@@ -7,6 +7,9 @@ from typing import Protocol
 
 PIECE = 1 << 20
 """Bytes of a piece."""
+LARGEST_ENCODED = 220_000_000
+"""Bytes of the largest message that crosses, as encoded: attachments of 150 MB in base64 with its line ends (215 MB),
+and their texts."""
 
 
 class Spooled(Protocol):

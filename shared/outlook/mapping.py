@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.model.errors import Unavailable
 from shared.model.mail import Address, Attachment, Item, Message, Row
-from shared.model.spooled import whole
+from shared.model.spooled import Content, pieces_of, whole
 from shared.model.words import Flag, Importance
 
 Json = Mapping[str, Any]
@@ -141,10 +141,10 @@ def _address(value: Json | None) -> str:
 
 
 # ---- a message on its way to DingTalk: the original bytes
-def message(mime: bytes, item: Item) -> Message:
+def message(mime: Content, item: Item) -> Message:
     """What a read by id shows is taken from `item`; everything else stands in the bytes' header. Bodies and attachments
     stay in the bytes."""
-    head = BytesHeaderParser(policy=default).parsebytes(mime)
+    head = BytesHeaderParser(policy=default).parsebytes(next(pieces_of(mime), b""))
     return Message(
         message_id=item.message_id,
         subject=_header(head, "subject"),

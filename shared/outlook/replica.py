@@ -12,6 +12,7 @@ from urllib.parse import quote
 from shared.model.answers import fits
 from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
 from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Trace
+from shared.model.spooled import LARGEST_ENCODED, Content, pieces_of
 from shared.model.words import OUTLOOK, Flag, Side
 from shared.outlook import mapping
 from shared.outlook.building import Builder, is_large
@@ -22,21 +23,25 @@ from shared.outlook.shapes import ITEM
 from shared.outlook.staging import Staging
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
 from shared.ports.replica import Permit
-from shared.ports.world import Spool
+from shared.ports.world import Into, Spool
 
 HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
 """How the original bytes of a message begin, and no page of a proxy."""
+ENCODED = 1.4
+"""What base64 and its line ends make of one byte, with something to spare for the texts."""
 KEPT = 1000
 """How many messages are kept from reads, for when they are fetched."""
 QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
 
 
 class OutlookMail:
-    """One mailbox, with immutable ids on every call. `user` is its address or id."""
+    """One mailbox, with immutable ids on every call. `user` is its address or id. `largest`: bytes, as encoded, of a
+    message that may be fetched into a spool."""
 
     side: Side = OUTLOOK
 
-    def __init__(self, graph: Graph, user: str) -> None:
+    def __init__(self, graph: Graph, user: str, largest: int = LARGEST_ENCODED) -> None:
+        self._largest = largest
         self._graph, self._mailbox = graph, f"/users/{quote(user, safe='@')}"
         self._folders, self._delta = Folders(graph, self._mailbox), Delta(graph, self._mailbox)
         self._staging = Staging(graph, self._mailbox)
@@ -124,13 +129,23 @@ class OutlookMail:
     def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The original bytes, with what the last read by id showed."""
         item = self._read.get(id) or self._one(id)
-        if (item.size or 0) <= LARGEST:
-            mime = self._graph.get_bytes(f"{self._message(id)}/$value", "a message's content")
-            if not HEADER.match(mime):
-                raise Unavailable("Graph answered with something else than a message's content", code="no_mime")
-            if len(mime) <= LARGEST:
-                return mapping.message(mime, item)
-        raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")
+        mime = self._content(id, item.size or 0, spool)
+        if not HEADER.match(next(pieces_of(mime), b"")):
+            raise Unavailable("Graph answered with something else than a message's content", code="no_mime")
+        return mapping.message(mime, item)
+
+    def _content(self, id: str, size: int, spool: Spool | None) -> Content:
+        """`size` is Graph's, before encoding, and 0 when it says none. In memory unless it may be too large for it."""
+        url, what, most = f"{self._message(id)}/$value", "a message's content", self._largest if spool else LARGEST
+        if size > most:
+            raise TooLarge(f"the message has {size} bytes, {most} can cross", code="too_large")
+        if spool and not 0 < size * ENCODED <= LARGEST:
+            encoded = min(round(size * ENCODED), most) or most
+            return self._graph.get_spooled(url, what, Into(spool, most), encoded)
+        mime = self._graph.get_bytes(url, what)
+        if len(mime) > most:
+            raise TooLarge(f"the message has {len(mime)} bytes as encoded, {most} can cross", code="too_large")
+        return mime
 
     def _one(self, id: str) -> Item:
         items = self.observe([id]).items

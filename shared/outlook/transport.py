@@ -10,10 +10,21 @@ from urllib.parse import urlsplit
 
 from shared.model.answers import Must, fits, parsed
 from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable
+from shared.model.spooled import Spooled
 from shared.outlook.errors import error, seconds
 from shared.outlook.tokens import Tokens
 from shared.ports.replica import Permit
-from shared.ports.world import Clock, Executor, HttpRequest, HttpResponse, Random, Transport, TransportError
+from shared.ports.world import (
+    Clock,
+    Executor,
+    HttpRequest,
+    HttpResponse,
+    Into,
+    Random,
+    TooMuch,
+    Transport,
+    TransportError,
+)
 
 IMMUTABLE = 'IdType="ImmutableId"'
 PARTS = 20
@@ -97,6 +108,21 @@ class Graph:
         if answer.status != 200:
             raise error(what, answer.status, answer.headers, answer.body, effect=False)
         return answer.body
+
+    def get_spooled(self, url: str, what: str, into: Into, expected: int) -> Spooled:
+        """Bytes too many for memory. It has time for `expected` of them. TooLarge when more come than `into` takes."""
+        request = self._request("GET", url, IMMUTABLE)
+        try:
+            answer = self._exchange(replace(request, timeout=request.timeout + expected / PACE, into=into), what)
+        except Unavailable as exc:
+            if isinstance(exc.__cause__, TooMuch):
+                raise TooLarge(f"{what}: over the {into.most} bytes that can be carried", code="too_large") from None
+            raise
+        if answer.status == 413:
+            raise TooLarge(f"{what}: Graph doesn't give it, for its size", code="413")
+        if answer.status != 200 or answer.spooled is None:
+            raise error(what, answer.status, answer.headers, answer.body, effect=False)
+        return answer.spooled
 
     def batch(self, parts: Sequence[Part], what: str) -> list[Answer]:
         """One answer per part, in order, in as few requests as Graph allows; a single part goes by itself. Parts that

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from shared.model.answers import Must, fits, parsed
 from shared.model.errors import NotFound, OutcomeUnknown, Refused, Stale, Throttled, Unavailable
 from shared.model.mail import Attachment
-from shared.model.spooled import Content, size_of
+from shared.model.spooled import Content, pieces_of, size_of
 from shared.outlook.errors import error
 from shared.outlook.transport import Graph, member
 from shared.ports.replica import Permit
@@ -81,7 +81,7 @@ class Uploads:
 
     def _fill(self, session: str, content: Content, permit: Permit) -> None:
         begins, total = 0, size_of(content)
-        for piece in _pieces(content):
+        for piece in pieces_of(content, PIECE):
             at, ends, left = begins, begins + len(piece), TRIES
             while at < ends:
                 next = self._put(session, piece[at - begins :], at, total, permit)
@@ -148,14 +148,6 @@ class Uploads:
                     raise
                 self._graph.clock.sleep(wait)
         raise AssertionError("the last turn returns or raises")
-
-
-def _pieces(content: Content) -> Iterator[bytes]:
-    if not isinstance(content, bytes):
-        yield from content.pieces(PIECE)
-        return
-    for start in range(0, len(content), PIECE):
-        yield content[start : start + PIECE]
 
 
 def _next(answer: HttpResponse, otherwise: int) -> int:

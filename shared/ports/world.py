@@ -85,9 +85,13 @@ class TransportError(Exception):
     """No complete answer: refused, reset, timed out, cut short. The text holds no URL and no header."""
 
 
+class TooMuch(TransportError):
+    """The answer is larger than whoever asked would take."""
+
+
 class Transport(Protocol):
     """HTTP. Redirects are not followed. Bodies over the adapter's bound, or over the request's own where they go into a
-    spool, raise TransportError; then nothing stays in the spool."""
+    spool, raise TooMuch. Nothing stays in the spool of an answer that isn't whole."""
 
     def send(self, request: HttpRequest) -> HttpResponse: ...
 

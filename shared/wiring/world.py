@@ -29,7 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from shared.model.spooled import Content, Spooled, pieces_of, size_of
-from shared.ports.world import HttpRequest, HttpResponse, TransportError
+from shared.ports.world import HttpRequest, HttpResponse, TooMuch, TransportError
 
 T = TypeVar("T")
 
@@ -179,12 +179,12 @@ def _pieces(response: requests.Response, deadline: float, most: int) -> Iterator
     if not LENGTH.fullmatch(length or "0"):
         raise TransportError("no complete answer: its length is no number")
     if int(length or 0) > most:
-        raise TransportError(f"an answer of more than {most} bytes")
+        raise TooMuch(f"an answer of more than {most} bytes")
     came = _arriving(response)
     for piece in _unpacked(came) if coding == "gzip" else came:
         size += len(piece)
         if size > most:
-            raise TransportError(f"an answer of more than {most} bytes")
+            raise TooMuch(f"an answer of more than {most} bytes")
         _check(deadline)
         yield piece
 

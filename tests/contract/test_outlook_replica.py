@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import pytest
 
 from sandbox.microsoft import Switches
+from sandbox.simulation.adapters import answered
 from sandbox.truth import Stored
 from sandbox.web import Request
 from shared.model.errors import (
@@ -27,12 +29,14 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Address, Attachment, Item, Message, Observed, Trace
+from shared.model.spooled import whole
 from shared.model.words import Flag
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
+from tests.support.files import Folder
 from tests.support.graph import CountedRandom, NoExecutor
 from tests.support.microsoft import ADDRESS, BASE, NOW, Tenant, mime
 
@@ -80,10 +84,11 @@ class Desk:
         self.sent.append(request)
         target = "/" + request.url.partition("://")[2].partition("/")[2]
         headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = self.vendor.handle(Request(request.method, target, headers, request.body))
+        body = whole(request.spooled or request.body)
+        answer = self.vendor.handle(Request(request.method, target, headers, body))
         if self.lose and request.effect and f"{request.method} {target}".startswith(self.lose):
             raise TransportError("no complete answer")
-        return HttpResponse(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.body)
+        return answered(request, answer)
 
     def permit(self) -> None:
         self.permits += 1
@@ -293,6 +298,20 @@ def test_a_message_over_the_bound_waits_without_being_fetched(desk: Desk) -> Non
     with desk.counted() as asked, pytest.raises(TooLarge):
         desk.replica.fetch(id)
     assert not any("$value" in route for route in asked)
+
+
+def test_with_a_spool_a_message_over_the_bound_comes_as_the_original_bytes(desk: Desk, tmp_path: Path) -> None:
+    original = mime(body="x" * 4_000_000)
+    message = desk.replica.fetch(desk.box.deliver(original), Folder(tmp_path))
+    assert Folder(tmp_path).files() == [original]
+    assert message.subject == "Hello"
+
+
+def test_over_the_size_that_graph_gives_a_message_waits(tmp_path: Path) -> None:
+    desk = Desk(largest_mime=4_000_000)
+    with pytest.raises(TooLarge):
+        desk.replica.fetch(desk.box.deliver(mime(body="x" * 4_000_000)), Folder(tmp_path))
+    assert Folder(tmp_path).files() == []
 
 
 # ---- a copy
