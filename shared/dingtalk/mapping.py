@@ -27,7 +27,8 @@ Json = Any
 ROW = "id,folderId,isRead,tags,receivedDateTime,internetMessageId"
 LISTED = ROW + ",internetMessageHeaders,size"
 ITEM = LISTED + ",subject,from,sender,toRecipients,ccRecipients,isReadReceiptRequested"
-WHOLE = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,hasAttachments,body,isReplied,isForwarded"
+HEAD = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,isReplied,isForwarded"
+WHOLE = HEAD + ",hasAttachments,body"
 """What is asked for by $select: Alimail shows only a small default set without it."""
 
 FLAGGED_TAG, COMPLETE_TAG, IMPORTANT_TAG = "1", "2", "11"

@@ -118,6 +118,9 @@ class DingTalkMail:
         there is a client password (see content.py)."""
         return self._contents.whole(id, self._original)
 
+    def head(self, id: str) -> Message:
+        return mapping.message(self._mailbox.message(id, mapping.HEAD), ())
+
     def _original(self, shown: Json) -> bytes | None:
         item = mapping.item(shown)
         if self._imap is None:

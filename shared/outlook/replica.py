@@ -19,6 +19,7 @@ from shared.outlook.building import Builder, is_large
 from shared.outlook.delta import Delta
 from shared.outlook.errors import FOLDER_GONE, GONE, code_of
 from shared.outlook.folders import PURGED, Folders
+from shared.outlook.head import head
 from shared.outlook.shapes import ITEM
 from shared.outlook.staging import Staging
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
@@ -146,6 +147,9 @@ class OutlookMail:
         if len(mime) > most:
             raise TooLarge(f"the message has {len(mime)} bytes as encoded, {most} can cross", code="too_large")
         return mime
+
+    def head(self, id: str) -> Message:
+        return head(self._graph, self._message(id), self._read.get(id) or self._one(id))
 
     def _one(self, id: str) -> Item:
         items = self.observe([id]).items
