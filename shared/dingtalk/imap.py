@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import imaplib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -23,10 +23,11 @@ from imapclient.response_parser import parse_fetch_response
 from shared.dingtalk.limits import LARGEST, TIMEOUT, time_for
 from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
-from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, TooLarge, Unavailable
+from shared.model.errors import MailboxFull, NoClientPassword, NoRoom, OutcomeUnknown, Refused, TooLarge, Unavailable
+from shared.model.spooled import Content, Spooled
 from shared.ports.replica import Permit
 from shared.ports.telemetry import SILENCE, Telemetry
-from shared.ports.world import Clock, MailStream, MailStreams, TransportError
+from shared.ports.world import Clock, Into, MailStream, MailStreams, TransportError
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class Sought:
     received: float
     size: int | None
 
-    def among(self, rows: Mapping[int, Mapping[bytes, Any]]) -> int | None:
+    def among(self, rows: Mapping[int, Mapping[bytes, Any]], most: int = LARGEST) -> int | None:
         found = [uid for uid, row in rows.items() if self._may_be(row)]
         if len(found) > 1:
             found = [uid for uid in found if rows[uid].get(b"RFC822.SIZE") == self.size]
@@ -75,8 +76,8 @@ class Sought:
             found = [uid for uid in found if self._came_then(rows[uid])]
         if len(found) != 1:
             return None
-        if rows[found[0]].get(b"RFC822.SIZE", 0) > LARGEST:
-            raise TooLarge(f"the original is over the {LARGEST} bytes that can be carried", code="size")
+        if rows[found[0]].get(b"RFC822.SIZE", 0) > most:
+            raise TooLarge(f"the original is over the {most} bytes that can be carried", code="size")
         return found[0]
 
     def _may_be(self, row: Mapping[bytes, Any]) -> bool:
@@ -174,21 +175,26 @@ class ImapDoor:
 
         return self._run("headers", fetch)
 
-    def original(self, name: str, sought: Sought) -> bytes | None:
-        """The bytes of a message, which stays unread. None unless exactly one message can be meant. TooLarge when it is
-        over what can be carried."""
+    def original(self, name: str, sought: Sought, into: Into | None = None) -> Content | None:
+        """The bytes of a message, which stays unread; a large one goes into a spool. None unless exactly one message
+        can be meant. TooLarge when it is over what can be carried."""
+        most = into.most if into else LARGEST
 
-        def fetch(client: _Client) -> bytes | None:
+        def fetch(client: _Client) -> Content | None:
             client.select_folder(name)
             day = datetime.fromtimestamp(int(sought.received), UTC).date()
             uids = client.uid_search(day - timedelta(days=1), day + timedelta(days=2))
             if not uids:
                 return None
             asked = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
-            uid = sought.among(client.uid_fetch(",".join(map(str, uids)), asked))
+            rows = client.uid_fetch(",".join(map(str, uids)), asked)
+            uid = sought.among(rows, most)
             if uid is None:
                 return None
-            client.hurry(time_for(LARGEST, self._timeout))
+            size = rows[uid].get(b"RFC822.SIZE", 0)
+            client.hurry(time_for(max(size, LARGEST), self._timeout))
+            if into and size > LARGEST:
+                return client.fetch_into(uid, into)
             value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
             return value if isinstance(value, bytes) else None
 
@@ -228,6 +234,9 @@ class ImapDoor:
             underway = client.underway
             self._drop()
             raise (OutcomeUnknown if underway else Unavailable)("the IMAP connection was lost") from None
+        except NoRoom:
+            self._drop()  # in the middle of an answer
+            raise
         except IMAPClientError as error:
             refusal = MailboxFull if FULL.search(str(error)) else Refused
             raise refusal("the IMAP server refused a command", code="imap_no") from None
@@ -276,6 +285,8 @@ class _Wire(imaplib.IMAP4):
         self._clock = clock
         self._message: bytes | None = None
         self.underway = False
+        self.into: Into | None = None
+        self.kept: Spooled | None = None
         self._timeout = timeout
         self._room = MOST
         self.deadline = clock.monotonic() + timeout
@@ -285,8 +296,23 @@ class _Wire(imaplib.IMAP4):
         """The stream is connected already."""
 
     def read(self, size: int) -> bytes:
-        self._expect(size)
-        return self._stream.read(size)
+        """A literal; a large one goes into the spool, if one is open for it, and shows as empty."""
+        if self.into is None or size <= LARGEST:
+            self._expect(size)
+            return self._stream.read(size)
+        if size > self.into.most or self.kept is not None:
+            raise TransportError("an IMAP literal that wasn't expected")
+        self.kept = self.into.spool.keep(self._pieces(size))
+        return b""
+
+    def _pieces(self, size: int) -> Iterator[bytes]:
+        while size:
+            self._expect(0)
+            piece = self._stream.read(min(PIECE, size))
+            if not piece:
+                raise TransportError("an IMAP literal that was cut short")
+            size -= len(piece)
+            yield piece
 
     def readline(self) -> bytes:
         self._expect(0)
@@ -317,7 +343,7 @@ class _Wire(imaplib.IMAP4):
 
     def begin(self, timeout: float) -> None:
         """A new command: nothing of it has left."""
-        self._message, self.underway = None, False
+        self._message, self.underway, self.into, self.kept = None, False, None, None
         self._timeout, self._room = timeout, MOST
         self.deadline = self._clock.monotonic() + timeout
 
@@ -363,3 +389,11 @@ class _Client(IMAPClient):  # type: ignore[misc]
         status, data = self._imap.uid("FETCH", uids, asked)
         self._checkok("fetch", status, data)
         return dict(parse_fetch_response([part for part in data if part], False, True))
+
+    def fetch_into(self, uid: int, into: Into) -> Spooled | None:
+        """The bytes of a large message. None when the answer shows no such message."""
+        self._imap.into, self._imap.kept = into, None
+        status, data = self._imap.uid("FETCH", str(uid), "(UID BODY.PEEK[])")
+        self._checkok("fetch", status, data)
+        said = b" ".join(line for part in data if part for line in (part if isinstance(part, tuple) else (part,)))
+        return self._imap.kept if re.search(rb"\bUID %d\b" % uid, said, re.IGNORECASE) else None

@@ -29,25 +29,32 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
-from shared.model.spooled import size_of, whole
+from shared.model.spooled import LARGEST_ENCODED, Content, size_of, whole
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
-from shared.ports.world import Executor, Spool
+from shared.ports.world import Executor, Into, Spool
 
 Json = Any
 
 
 class DingTalkMail:
     """One mailbox. `imap` is None without a client password: then nothing can be created here, all else goes on.
-    `turn` is the number of the present poll; it decides which quiet folders are looked at."""
+    `turn` is the number of the present poll; it decides which quiet folders are looked at. `largest`: bytes, as
+    encoded, of a message that may be fetched into a spool."""
 
     side: Side = DINGTALK
 
     def __init__(
-        self, alimail: Alimail, imap: ImapDoor | None, user: str, executor: Executor, turn: Callable[[], int]
+        self,
+        alimail: Alimail,
+        imap: ImapDoor | None,
+        user: str,
+        executor: Executor,
+        turn: Callable[[], int],
+        largest: int = LARGEST_ENCODED,
     ) -> None:
         self._mailbox = Mailbox(alimail, user, executor)
-        self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor)
+        self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor, largest)
         self._imap = imap
         self._executor = executor
         self._turn = turn
@@ -116,18 +123,18 @@ class DingTalkMail:
     def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The message without its original bytes. What the REST door doesn't give whole is read by IMAP, as long as
         there is a client password (see content.py)."""
-        return self._contents.whole(id, self._original)
+        return self._contents.whole(id, self._original, spool)
 
     def head(self, id: str) -> Message:
         return mapping.message(self._mailbox.message(id, mapping.HEAD), ())
 
-    def _original(self, shown: Json) -> bytes | None:
+    def _original(self, shown: Json, into: Into | None) -> Content | None:
         item = mapping.item(shown)
         if self._imap is None:
             return None
         try:
             return self._imap.original(
-                self._name(self._imap, item.folder), Sought(item.message_id, item.received, item.size)
+                self._name(self._imap, item.folder), Sought(item.message_id, item.received, item.size), into
             )
         except NoClientPassword:
             return None
