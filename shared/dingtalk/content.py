@@ -87,19 +87,22 @@ class Contents:
         sizes = [mapping.size(one.get("size")) or 0 for one in listed]
         bound(id, plain, sizes, self._most(into))
         large = into if sum(sizes) > IN_MEMORY else None
-        calls = [
+        calls: list[Callable[[], Bytes]] = [
             partial(self._mailbox.content, id, str(one["id"]), size, large)
             for one, size in zip(listed, sizes, strict=True)
         ]
         try:
-            contents: list[Bytes] = (
-                [call() for call in calls] if large else [known(one) for one in self._executor.map(calls)]
-            )
+            contents = self._all(calls, one_by_one=large is not None)
         except NotFound as error:
             raise Unavailable(f"an attachment of message {id} isn't there (any more)", code=error.code) from error
         bound(id, plain, [size_of(content) for content in contents], self._most(into))
         attachments = [mapping.attachment(one, content) for one, content in zip(listed, contents, strict=True)]
         return mapping.message(shown, attachments)
+
+    def _all(self, calls: Sequence[Callable[[], Bytes]], one_by_one: bool) -> list[Bytes]:
+        if one_by_one:
+            return [call() for call in calls]
+        return [known(content) for content in self._executor.map(calls)]
 
 
 def _taken_apart(mime: Bytes, into: Into | None) -> Content:
