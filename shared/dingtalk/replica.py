@@ -13,9 +13,10 @@ from shared.dingtalk.content import Contents
 from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.limits import LARGEST
 from shared.dingtalk.mailbox import Mailbox, known
-from shared.dingtalk.mime import KEY_HEADER, prepare
+from shared.dingtalk.mime import KEY_HEADER
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
+from shared.dingtalk.preparing import prepare
 from shared.dingtalk.search import Search, Wanted
 from shared.model.errors import (
     NoClientPassword,

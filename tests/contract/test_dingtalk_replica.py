@@ -19,7 +19,7 @@ from sandbox.truth import Stored
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.bucket import Bucket
 from shared.dingtalk.imap import ImapDoor
-from shared.dingtalk.mime import prepare
+from shared.dingtalk.preparing import prepare
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
 from shared.model.errors import (
