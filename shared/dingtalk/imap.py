@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
@@ -21,11 +20,11 @@ from shared.dingtalk.imap_client import Client
 from shared.dingtalk.limits import LARGEST, TIMEOUT, time_for
 from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
-from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, TooLarge, Unavailable
+from shared.model.errors import MailboxFull, NoClientPassword, NoRoom, OutcomeUnknown, Refused, TooLarge, Unavailable
 from shared.model.spooled import Content, size_of
 from shared.ports.replica import Permit
 from shared.ports.telemetry import SILENCE, Telemetry
-from shared.ports.world import Clock, MailStream, MailStreams, TransportError
+from shared.ports.world import Clock, Into, MailStream, MailStreams, TransportError
 
 T = TypeVar("T")
 
@@ -69,7 +68,7 @@ class Sought:
     received: float
     size: int | None
 
-    def among(self, rows: Mapping[int, Mapping[bytes, Any]]) -> int | None:
+    def among(self, rows: Mapping[int, Mapping[bytes, Any]], most: int = LARGEST) -> int | None:
         found = [uid for uid, row in rows.items() if self._may_be(row)]
         if len(found) > 1:
             found = [uid for uid in found if rows[uid].get(b"RFC822.SIZE") == self.size]
@@ -77,8 +76,8 @@ class Sought:
             found = [uid for uid in found if self._came_then(rows[uid])]
         if len(found) != 1:
             return None
-        if rows[found[0]].get(b"RFC822.SIZE", 0) > LARGEST:
-            raise TooLarge(f"the original is over the {LARGEST} bytes that can be carried", code="size")
+        if rows[found[0]].get(b"RFC822.SIZE", 0) > most:
+            raise TooLarge(f"the original is over the {most} bytes that can be carried", code="size")
         return found[0]
 
     def _may_be(self, row: Mapping[bytes, Any]) -> bool:
@@ -158,11 +157,13 @@ class ImapDoor:
         size = size_of(mime)
 
         def append(client: Client) -> bytes:
+            if size > LARGEST:
+                _check_limit(size, client)
             permit()
             client.hurry(time_for(size, self._timeout))
             return client.append(name, mime, flags, date)  # type: ignore[no-any-return]
 
-        done = self._run("append", append) if size <= LARGEST else self._apart("append", append, size)
+        done = self._run("append", append) if size <= LARGEST else self._apart("append", append, size / FAST)
         if match := _APPENDUID.search(done or b""):
             self._positions[name] = Position(int(match[1]), int(match[2]) + 1)
 
@@ -179,25 +180,30 @@ class ImapDoor:
 
         return self._run("headers", fetch)
 
-    def original(self, name: str, sought: Sought) -> bytes | None:
-        """The bytes of a message, which stays unread. None unless exactly one message can be meant. TooLarge when it is
-        over what can be carried."""
+    def original(self, name: str, sought: Sought, into: Into | None = None) -> Content | None:
+        """The bytes of a message, which stays unread; a large one goes into a spool, where nobody waits for it. None
+        unless exactly one message can be meant. TooLarge when it is over what can be carried."""
+        most = into.most if into else LARGEST
 
-        def fetch(client: Client) -> bytes | None:
+        def fetch(client: Client) -> Content | None:
             client.select_folder(name)
             day = datetime.fromtimestamp(int(sought.received), UTC).date()
             uids = client.uid_search(day - timedelta(days=1), day + timedelta(days=2))
             if not uids:
                 return None
             asked = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
-            uid = sought.among(client.uid_fetch(",".join(map(str, uids)), asked))
+            rows = client.uid_fetch(",".join(map(str, uids)), asked)
+            uid = sought.among(rows, most)
             if uid is None:
                 return None
-            client.hurry(time_for(LARGEST, self._timeout))
+            size = rows[uid].get(b"RFC822.SIZE", 0)
+            client.hurry(time_for(max(size, LARGEST), self._timeout))
+            if into and size > LARGEST:
+                return client.fetch_into(uid, into)
             value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
             return value if isinstance(value, bytes) else None
 
-        return self._run("original", fetch)
+        return self._apart("original", fetch) if into else self._run("original", fetch)
 
     def close(self) -> None:
         """End the connection; the next call makes a new one."""
@@ -228,10 +234,9 @@ class ImapDoor:
         client = self._client = self._client or self._connected(self._timeout)
         return self._called(what, client, call, self._drop)
 
-    def _apart(self, what: str, call: Callable[[Client], T], size: int) -> T:
-        """For `size` bytes, over a connection that is made for them."""
-        with self._span(what), closing(self._connected_apart(self._timeout + size / FAST)) as client:
-            self._called("capability", client, partial(_check_limit, size), client.close)
+    def _apart(self, what: str, call: Callable[[Client], T], more: float = 0.0) -> T:
+        """Over a connection of its own, whose other end has so many seconds more for each answer."""
+        with self._span(what), closing(self._connected_apart(self._timeout + more)) as client:
             return self._called(what, client, call, client.close)
 
     def _connected_apart(self, timeout: float) -> Client:
@@ -249,6 +254,9 @@ class ImapDoor:
             underway = client.underway
             drop()
             raise (OutcomeUnknown if underway else Unavailable)("the IMAP connection was lost") from None
+        except NoRoom:
+            drop()  # in the middle of an answer
+            raise
         except IMAPClientError as error:
             raise _refusal(what, str(error)) from None
 

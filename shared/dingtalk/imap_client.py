@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import imaplib
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from typing import Any
@@ -11,8 +13,9 @@ from imapclient import IMAPClient
 from imapclient.datetime_util import format_criteria_date
 from imapclient.response_parser import parse_fetch_response
 
-from shared.model.spooled import Content, pieces_of, size_of
-from shared.ports.world import Clock, MailStream, TransportError
+from shared.dingtalk.limits import LARGEST
+from shared.model.spooled import PIECE, Content, Spooled, pieces_of, size_of
+from shared.ports.world import Clock, Into, MailStream, TransportError
 
 MOST = 64 << 20
 """Bytes that the answer to one command may have."""
@@ -27,6 +30,8 @@ class Wire(imaplib.IMAP4):
         self._clock = clock
         self._message: _Literal | None = None
         self.underway = False
+        self.into: Into | None = None
+        self.kept: Spooled | None = None
         self._timeout = timeout
         self._room = MOST
         self.deadline = clock.monotonic() + timeout
@@ -36,8 +41,23 @@ class Wire(imaplib.IMAP4):
         """The stream is connected already."""
 
     def read(self, size: int) -> bytes:
-        self._expect(size)
-        return self._stream.read(size)
+        """A literal; a large one goes into the spool, if one is open for it, and shows as empty."""
+        if self.into is None or size <= LARGEST:
+            self._expect(size)
+            return self._stream.read(size)
+        if size > self.into.most or self.kept is not None:
+            raise TransportError("an IMAP literal that wasn't expected")
+        self.kept = self.into.spool.keep(self._pieces(size))
+        return b""
+
+    def _pieces(self, size: int) -> Iterator[bytes]:
+        while size:
+            self._expect(0)
+            piece = self._stream.read(min(PIECE, size))
+            if not piece:
+                raise TransportError("an IMAP literal that was cut short")
+            size -= len(piece)
+            yield piece
 
     def readline(self) -> bytes:
         self._expect(0)
@@ -69,7 +89,7 @@ class Wire(imaplib.IMAP4):
 
     def begin(self) -> None:
         """A new command: nothing of it has left."""
-        self._message, self.underway, self._room = None, False, MOST
+        self._message, self.underway, self.into, self.kept, self._room = None, False, None, None, MOST
         self.deadline = self._clock.monotonic() + self._timeout
 
 
@@ -128,3 +148,11 @@ class Client(IMAPClient):  # type: ignore[misc]
         status, data = self._imap.uid("FETCH", uids, asked)
         self._checkok("fetch", status, data)
         return dict(parse_fetch_response([part for part in data if part], False, True))
+
+    def fetch_into(self, uid: int, into: Into) -> Spooled | None:
+        """The bytes of a large message. None when the answer shows no such message."""
+        self._imap.into, self._imap.kept = into, None
+        status, data = self._imap.uid("FETCH", str(uid), "(UID BODY.PEEK[])")
+        self._checkok("fetch", status, data)
+        said = b" ".join(line for part in data if part for line in (part if isinstance(part, tuple) else (part,)))
+        return self._imap.kept if re.search(rb"\bUID %d\b" % uid, said, re.IGNORECASE) else None

@@ -30,10 +30,10 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
-from shared.model.spooled import LARGEST_ENCODED, size_of
+from shared.model.spooled import LARGEST_ENCODED, Content, size_of
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
-from shared.ports.world import Executor, Spool
+from shared.ports.world import Executor, Into, Spool
 
 Json = Any
 
@@ -41,7 +41,7 @@ Json = Any
 class DingTalkMail:
     """One mailbox. `imap` is None without a client password: then nothing can be created here, all else goes on.
     `turn` is the number of the present poll; it decides which quiet folders are looked at. `largest`: bytes, as
-    encoded, of a message in a file that may be put here."""
+    encoded, of a message that may be fetched into a spool, or put here from a file."""
 
     side: Side = DINGTALK
 
@@ -56,7 +56,7 @@ class DingTalkMail:
     ) -> None:
         self._largest = largest
         self._mailbox = Mailbox(alimail, user, executor)
-        self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor)
+        self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor, largest)
         self._imap = imap
         self._executor = executor
         self._turn = turn
@@ -125,15 +125,18 @@ class DingTalkMail:
     def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The message without its original bytes. What the REST door doesn't give whole is read by IMAP, as long as
         there is a client password (see content.py)."""
-        return self._contents.whole(id, self._original)
+        return self._contents.whole(id, self._original, spool)
 
-    def _original(self, shown: Json) -> bytes | None:
+    def head(self, id: str) -> Message:
+        return mapping.message(self._mailbox.message(id, mapping.HEAD), ())
+
+    def _original(self, shown: Json, into: Into | None) -> Content | None:
         item = mapping.item(shown)
         if self._imap is None:
             return None
         try:
             return self._imap.original(
-                self._name(self._imap, item.folder), Sought(item.message_id, item.received, item.size)
+                self._name(self._imap, item.folder), Sought(item.message_id, item.received, item.size), into
             )
         except NoClientPassword:
             return None

@@ -39,6 +39,7 @@ CODES: dict[str, type[TandemError]] = {
     "authorization_requestdenied": NotPermitted,
     "invalidauthenticationtoken": NotPermitted,
     "errormessagesizeexceeded": TooLarge,
+    "errorattachmentsizelimitexceeded": TooLarge,
     "errorcorruptdata": Refused,
     "errorinvalidrecipients": Refused,
     "errorcannotopenfileattachment": Refused,

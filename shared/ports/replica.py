@@ -64,6 +64,10 @@ class Replica(Protocol):
         over what crosses at all. With a spool its bytes and those of its attachments may stand there."""
         ...
 
+    def head(self, id: str) -> Message:
+        """The message without texts, attachments and original bytes, however large it is. NotFound."""
+        ...
+
     def mark(self, folder: str) -> str:
         """A position in `folder` taken before a create, by which `find` sees what came after it ("" if not needed)."""
         ...

@@ -76,6 +76,9 @@ class ReadOnly:
     def fetch(self, id: str, spool: Spool | None = None) -> Message:
         return self._replica.fetch(id, spool)
 
+    def head(self, id: str) -> Message:
+        return self._replica.head(id)
+
     def find(self, trace: Trace) -> Found:
         return self._replica.find(trace)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from shared.model.errors import NoRoom
 from shared.model.spooled import PIECE, Spooled
+from shared.ports.world import Spool
 
 RESERVE = 64 << 20
 """Bytes of the disk that are left free: the host and its logs need some too."""
@@ -81,6 +84,26 @@ class FileSpool:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class OneSpool:
+    """A spool for one user of this process at a time: so the disk holds one large message, and the memory the pieces of
+    one."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder, self._lock = folder, threading.Lock()
+
+    def open(self) -> AbstractContextManager[Spool] | None:
+        """None while somebody else has it."""
+        return self._opened() if self._lock.acquire(blocking=False) else None
+
+    @contextmanager
+    def _opened(self) -> Iterator[Spool]:
+        try:
+            with FileSpool(self._folder) as spool:
+                yield spool
+        finally:
+            self._lock.release()
 
 
 class _Kept:
