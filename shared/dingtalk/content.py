@@ -10,7 +10,7 @@ from typing import Any
 from shared.dingtalk import mapping
 from shared.dingtalk.large import taken_apart_large
 from shared.dingtalk.limits import LARGEST
-from shared.dingtalk.mailbox import Mailbox, known
+from shared.dingtalk.mailbox import Mailbox
 from shared.dingtalk.mime import CALENDAR_TYPES
 from shared.dingtalk.parts import Content, taken_apart
 from shared.model.errors import NotFound, Refused, TooLarge, Unavailable
@@ -102,7 +102,12 @@ class Contents:
     def _all(self, calls: Sequence[Callable[[], Bytes]], one_by_one: bool) -> list[Bytes]:
         if one_by_one:
             return [call() for call in calls]
-        return [known(content) for content in self._executor.map(calls)]
+        contents = list[Bytes]()
+        for content in self._executor.map(calls):
+            if isinstance(content, Exception):
+                raise content
+            contents.append(content)
+        return contents
 
 
 def _taken_apart(mime: Bytes, into: Into | None) -> Content:
