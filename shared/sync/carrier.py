@@ -61,15 +61,15 @@ class Carrier:
         """Carry what the message names (`carry.call`), or see to it that it is looked at later. A message that is lost
         is sent again by a run, once the intent is due."""
         try:
-            later = self._work(str(message.get("pair")), str(message.get("intent")))
+            later = self._work(message)
         except NewerState:
             later = LATER
         if later:
             self._queue.send("bulk", message, later)
 
-    def _work(self, pair_id: str, intent_id: str) -> float:
+    def _work(self, message: Mapping[str, Any]) -> float:
         """-> after how many seconds to look again; 0: there is nothing more to do here."""
-        pair = self._pair(pair_id)
+        pair = self._pair(str(message.get("pair")))
         if pair is None or pair.paused:
             return 0.0
         if self._is_crowded(pair):
@@ -78,7 +78,7 @@ class Carrier:
         if opened is None:
             return self._policy.busy
         with opened as spool:
-            found = self._find(pair, intent_id)
+            found = self._find(pair, str(message.get("intent")), message.get("until"))
             if isinstance(found, float):
                 return found
             intent, row = found
@@ -99,8 +99,9 @@ class Carrier:
         pair = self._pair(pair_id)
         return pair is not None and not pair.paused
 
-    def _find(self, pair: Pair, intent_id: str) -> tuple[Intent, Entity] | float:
-        """The intent, and its row that nobody has; or after how many seconds to look again, 0: no more."""
+    def _find(self, pair: Pair, intent_id: str, until: object) -> tuple[Intent, Entity] | float:
+        """The intent, if this is the last message for it, and its row that nobody has; or after how many seconds to
+        look again, 0: no more."""
         names = (LEASE, INTENT + intent_id, CARRY + intent_id)
         rows = self._table.get(partition(pair.id), names)
         if LEASE not in rows:
@@ -108,9 +109,10 @@ class Carrier:
         self._schema.check(rows[LEASE].value.get("schema", 1))
         if rows[LEASE].value.get("migrated", 1) != self._schema.version:
             return LATER
-        if any(name not in rows for name in names) or not Claim.is_free(rows[CARRY + intent_id]):
+        if any(name not in rows for name in names) or not Carry.load(rows[CARRY + intent_id].value).is_free:
             return 0.0
-        return intent_of_json(rows[INTENT + intent_id].value), rows[CARRY + intent_id]
+        intent = intent_of_json(rows[INTENT + intent_id].value)
+        return (intent, rows[CARRY + intent_id]) if intent.settle_after == until else 0.0
 
     def _carry(self, pair: Pair, intent: Intent, claim: Claim, spool: Spool) -> None:
         """To its end, with what came of it in the row, and the pair awake to take it in."""

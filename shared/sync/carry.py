@@ -1,7 +1,7 @@
 """Who carries a large message, beside the runs and without the pair's lease.
 
-A run writes the intent, and with it an empty row `carry:<intent>`; then it asks for a carrier. Whoever takes the row
-first carries (`Claim`), and renews it while it does. No request of a carrier leaves after its claim has ended. What
+A run writes the intent, and with it an empty row `carry:<intent>`; then it asks for a carrier, for one intent of a pair
+at a time. Whoever takes the row first carries (`Claim`), and renews it while it does. No request of a carrier leaves after its claim has ended. What
 came of it is written into the row as well. Links and intents are the runs' alone: they take in what the row says, and
 close an intent only together with the row as they read it, so that nobody carries what is closed.
 """
@@ -16,6 +16,7 @@ from shared.model.errors import (
     Conflict,
     LeaseLost,
     MailboxFull,
+    NewerState,
     NoClientPassword,
     NoRoom,
     NotFound,
@@ -28,6 +29,7 @@ from shared.model.errors import (
     TooLarge,
     Unavailable,
 )
+from shared.model.links import Intent
 from shared.model.spooled import PIECE, Spooled
 from shared.ports.state import Entity, Op, Table, WorkQueue
 from shared.ports.world import Spool
@@ -74,6 +76,11 @@ class Carry:
     retry_after: float | None = None
 
     @property
+    def is_free(self) -> bool:
+        """Nobody carries it, and nothing is known of it that a run must take in first."""
+        return self == Carry()
+
+    @property
     def refusal(self) -> TandemError:
         return ERRORS[self.error]("a large message could not be carried", code=self.code, retry_after=self.retry_after)
 
@@ -85,12 +92,14 @@ class Carry:
 
     @classmethod
     def load(cls, value: Mapping[str, Any] | None) -> Carry:
-        return cls(**(value or {}))
+        """A newer version may have written more: nobody who writes it has the lease."""
+        return cls(**{name: held for name, held in (value or {}).items() if name in cls.__slots__})
 
 
-def call(queue: WorkQueue, pair_id: str, intent_id: str, delay: float = SOON) -> None:
-    """Ask for a carrier. A message too many does no harm."""
-    queue.send("bulk", {"pair": pair_id, "kind": "mail", "cause": CAUSE, "intent": intent_id}, delay)
+def call(queue: WorkQueue, pair_id: str, intent: Intent, delay: float = SOON) -> None:
+    """Ask for a carrier. A message from before is worth nothing then, so that there is never more than one for it."""
+    message = {"pair": pair_id, "kind": "mail", "cause": CAUSE, "intent": intent.id, "until": intent.settle_after}
+    queue.send("bulk", message, delay)
 
 
 class Claim:
@@ -113,11 +122,6 @@ class Claim:
         self._seconds, self._settle, self._may_go_on = seconds, settle, may_go_on
         self._renewed = self._until = 0.0
 
-    @classmethod
-    def is_free(cls, row: Entity) -> bool:
-        """Nobody carries it, and nothing is known of it that a run must take in first."""
-        return Carry.load(row.value) == Carry()
-
     def take(self) -> bool:
         """Whether it is ours."""
         try:
@@ -138,6 +142,8 @@ class Claim:
             if not self._may_go_on():
                 raise LeaseLost("the pair was paused or removed; nothing more is sent")
             self._renew(now)
+        except NewerState as exc:
+            raise LeaseLost("a newer version has taken over; nothing more is sent") from exc
         except StoreUnavailable:
             return  # it holds until it ends
 

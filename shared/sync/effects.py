@@ -60,13 +60,14 @@ def _batch(run: Run, batch: Sequence[Intent]) -> None:
         parcel.intent = replace(
             parcel.intent, settle_after=now + run.policy.settle(size), mark=parcel.mark, missed=None
         )
-        run.session.put_intent(parcel.intent)
-        run.session.note(parcel.intent.mid, _planned(parcel.intent))
-    run.session.commit()
-    for parcel in parcels:
         if parcel.intent.large:
             hand_over(run, parcel.intent)
         else:
+            run.session.put_intent(parcel.intent)
+        run.session.note(parcel.intent.mid, _planned(parcel.intent))
+    run.session.commit()
+    for parcel in parcels:
+        if not parcel.intent.large:
             _effect(run, parcel)
     run.session.commit()
 
@@ -117,6 +118,7 @@ def _effect(run: Run, parcel: Parcel) -> None:
         run.session.close_intent(intent)
         if isinstance(exc, TooLarge) and intent.kind == "create" and not intent.stub:
             hand_over(run, intent)
+            run.session.commit()
         else:
             failed(run, intent, exc)
         return

@@ -3,6 +3,7 @@ nobody carries."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.model.errors import Refused, TandemError, TooLarge, Unavailable
@@ -11,7 +12,9 @@ from shared.model.mail import Item
 from shared.model.words import other
 from shared.sync.carry import Carry
 from shared.sync.effects import failed
-from shared.sync.large import with_stub
+from shared.sync.large import ask, with_stub
+from shared.sync.postpone import postpone
+from shared.sync.quarantine import refused
 from shared.sync.run import Run
 from shared.sync.settle import is_missing, link_copy
 
@@ -20,10 +23,16 @@ LOST = "lost_on_the_way"
 
 
 def look_after(run: Run) -> None:
-    """Every open intent for a large message; each that needs something is committed on its own."""
-    for intent in sorted((i for i in run.session.intents.values() if i.large), key=lambda i: i.id):
+    """Every open intent for a large message; each that needs something is committed on its own. The next one's turn
+    comes when none is under way: one of a pair at a time, the newest first."""
+    intents = [intent for intent in run.session.intents.values() if intent.large]
+    if not intents:
+        return
+    rows = run.session.carried()
+    carries = {intent.id: Carry.load(rows.get(intent.id)) for intent in intents}
+    for intent in sorted(intents, key=lambda one: one.id):
         try:
-            changed = _look_after(run, intent)
+            changed = _look_after(run, intent, carries[intent.id])
         except TandemError as exc:
             if not exc.retryable:
                 raise
@@ -31,11 +40,19 @@ def look_after(run: Run) -> None:
             changed = True
         if changed:
             run.session.commit()
+    _ask_for_next(run, [intent for intent in run.session.intents.values() if intent.large], carries)
 
 
-def _look_after(run: Run, intent: Intent) -> bool:
+def _ask_for_next(run: Run, intents: list[Intent], carries: Mapping[str, Carry]) -> None:
+    waiting = [intent for intent in intents if intent.settle_after > run.now() + run.policy.lease]
+    if waiting and all(intent in waiting and carries[intent.id].is_free for intent in intents):
+        ask(run, max(waiting, key=lambda one: (one.received, one.id)))
+        run.session.commit()
+
+
+def _look_after(run: Run, intent: Intent, carry: Carry) -> bool:
     """-> whether anything was written."""
-    carry, now = Carry.load(run.session.carry(intent)), run.now()
+    now = run.now()
     if carry.id is not None:
         link_copy(run, replace(intent, settle_after=now + run.policy.settle()), carry.id, carry.listed)
     elif carry.error:
@@ -49,8 +66,7 @@ def _look_after(run: Run, intent: Intent) -> bool:
     elif carry.holder:
         _settle(run, intent)
     else:
-        run.session.put_intent(replace(intent, settle_after=now + run.policy.lease))
-        run.call_carrier(intent)
+        ask(run, intent)
     return True
 
 
@@ -58,7 +74,9 @@ def _refused(run: Run, intent: Intent, exc: TandemError) -> None:
     """Nothing was done. What is too large gets a stub in this round; all else is tried again, ever later."""
     run.session.close_intent(intent)
     if not isinstance(exc, TooLarge):
-        return failed(run, intent, _later(run, intent, exc))
+        if exc.retryable and exc.retry_after is None:
+            exc.retry_after = _pause(run, intent)
+        return failed(run, intent, exc)
     if (planned := with_stub(run, intent)) is not None:
         run.todo[planned.id] = planned
     return None
@@ -66,9 +84,11 @@ def _refused(run: Run, intent: Intent, exc: TandemError) -> None:
 
 def _settle(run: Run, intent: Intent) -> None:
     """Its carrier is gone without a word: look for the copy before anybody carries it again."""
-    if is_missing(run, intent, _source(run, intent)):
-        lost = Refused("a large message was lost on its way again and again", code=LOST)
-        failed(run, intent, _later(run, intent, lost))
+    if not is_missing(run, intent, _source(run, intent)):
+        return
+    lost = Refused("a large message was lost on its way again and again", code=LOST)
+    if not refused(run, intent, lost, LOST):
+        postpone(run, intent, LOST, _pause(run, intent))
 
 
 def _source(run: Run, intent: Intent) -> Item | None:
@@ -78,10 +98,8 @@ def _source(run: Run, intent: Intent) -> Item | None:
         return None
 
 
-def _later(run: Run, intent: Intent, exc: TandemError) -> TandemError:
+def _pause(run: Run, intent: Intent) -> float:
     """A large message costs more to try than a small one: the pauses grow."""
-    if exc.retry_after is None and (exc.retryable or exc.code == LOST):
-        link, row = run.session.link(intent.key), run.session.waiting(other(intent.side), intent.source)
-        tries = row.tries if row is not None else link.tries if link is not None else 0
-        exc.retry_after = min(run.policy.retry * 2.0**tries, run.policy.waits)
-    return exc
+    link, row = run.session.link(intent.key), run.session.waiting(other(intent.side), intent.source)
+    tries = row.tries if row is not None else link.tries if link is not None else 0
+    return min(run.policy.retry * 2.0**tries, run.policy.waits)

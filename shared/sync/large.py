@@ -14,6 +14,9 @@ from shared.sync.quarantine import stand_aside
 from shared.sync.run import Run
 from shared.sync.stubs import stub
 
+IN_TURN = 86400.0
+"""Seconds after which one that waits for its turn is due in any case."""
+
 
 def weigh(run: Run, intent: Intent) -> tuple[Intent, Message | None] | None:
     """The intent with what its request carries; as a large one, without, where a carrier is to fetch it. None when
@@ -34,12 +37,23 @@ def weigh(run: Run, intent: Intent) -> tuple[Intent, Message | None] | None:
 
 
 def hand_over(run: Run, intent: Intent) -> None:
-    """Write the intent for a carrier, and ask for one; its source rests until it is due."""
-    intent = replace(intent, large=True, settle_after=run.now() + run.policy.lease, missed=None)
-    run.session.put_intent(intent)
+    """Write the intent for a carrier, and ask for one unless the pair has a large message under way: then its turn
+    comes (lane.py). Its source rests."""
+    intent = replace(intent, large=True, settle_after=run.now() + IN_TURN, missed=None)
+    is_first = not any(one.large and one.id != intent.id for one in run.session.intents.values())
     row = run.session.waiting(other(intent.side), intent.source)
     if row is not None:
         run.session.put_waiting(replace(row, reason=CARRYING, due=intent.settle_after))
+    if is_first:
+        ask(run, intent)
+    else:
+        run.session.put_intent(intent)
+
+
+def ask(run: Run, intent: Intent) -> None:
+    """Ask for a carrier; once more if none has come for as long as a lease lasts."""
+    intent = replace(intent, settle_after=run.now() + run.policy.lease)
+    run.session.put_intent(intent)
     run.call_carrier(intent)
 
 

@@ -228,11 +228,12 @@ class Session:
         self._put(group, INTENT + intent.id, to_json(intent))
         self._index(group, INTENT + intent.id, old.settle_after if old else None, intent.settle_after)
 
-    def carry(self, intent: Intent) -> Mapping[str, Any] | None:
-        """What stands of its carrier, read anew. An intent is closed only as long as this stays so."""
-        held = self._table.get(self._partition, [row := CARRY + intent.id]).get(row)
-        self._carried[row] = held.etag if held is not None else ""
-        return held.value if held is not None else None
+    def carried(self) -> dict[str, Mapping[str, Any]]:
+        """What stands of the carriers of large messages, by their intents, read anew. An intent is closed only as long
+        as this stays so."""
+        rows = list(self._scan(CARRY))
+        self._carried = {row.key: row.etag for row in rows}
+        return {row.key[len(CARRY) :]: row.value for row in rows}
 
     def close_intent(self, intent: Intent) -> None:
         old = self.intents.pop(intent.id, None)

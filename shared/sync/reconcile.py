@@ -216,6 +216,8 @@ class Reconcile:
                 link = link.with_end(side, replace(link.end(side), due=None))
             run.session.put_link(replace(link, waits="excluded"))
             return
+        if link.stub and retry(run, link):
+            return
         if "unknown" in {seen[side].word for side in SIDES}:
             for side in SIDES:
                 if seen[side].word not in ("kept", "unknown") and link.gone != side:
@@ -224,8 +226,6 @@ class Reconcile:
         link = self._forget_read_elsewhere(link, seen)
         if link.read_elsewhere:
             run.rest(link)
-            return
-        if link.stub and retry(run, link):
             return
         view = LinkView(link.key, link.base, link.gone, frozenset(link.unsure))
         steps = plan_link(view, seen, run.policy.preferences)

@@ -296,7 +296,7 @@ def open_run(
     labels = crossing(policy.categories, identity, replicas.values())
     run = Run(pair, replicas, session, folders, identity, policy, clock, executor, labels)
     if queue is not None:
-        run.call_carrier = lambda intent: call(queue, pair.id, intent.id)
+        run.call_carrier = lambda intent: call(queue, pair.id, intent)
     return run
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from shared.model.errors import NoRoom
 from shared.model.spooled import PIECE, whole
-from shared.wiring.spool import FileSpool
+from shared.wiring.spool import FileSpool, OneSpool
 
 BYTES = bytes(range(256)) * 9000
 
@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up_while_it_is_written_is_told_too() -> None:
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
         "from shared.model.errors import NoRoom\n"
-        "from shared.wiring.spool import FileSpool\n"
+        "from shared.wiring.spool import FileSpool, OneSpool\n"
         "try: FileSpool().keep([bytes(100_000)] * 9)\n"
         "except NoRoom as exc: print(exc)\n"
     )
@@ -94,3 +94,18 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with FileSpool(tmp_path / "file" / "below") as spool, pytest.raises(NoRoom, match="Not a directory"):
         spool.keep([b"x"])
+
+
+def test_a_process_has_one_spool_at_a_time() -> None:
+    spool = OneSpool()
+    first = spool.open()
+    assert first is not None
+    assert spool.open() is None
+    with pytest.raises(ZeroDivisionError), first as kept:
+        kept.keep([b"x"])
+        assert spool.open() is None
+        raise ZeroDivisionError
+    again = spool.open()
+    assert again is not None
+    with again as kept:
+        assert whole(kept.keep([b"x"])) == b"x"
