@@ -7,6 +7,9 @@ from typing import Protocol
 
 PIECE = 1 << 20
 """Bytes of a piece."""
+LARGEST_ENCODED = 220_000_000
+"""Bytes of the largest message that crosses, as encoded: attachments of 150 MB in base64 with its line ends (215 MB),
+and their texts."""
 
 
 class Spooled(Protocol):
@@ -33,3 +36,10 @@ def size_of(content: Content | None) -> int:
 def whole(content: Content) -> bytes:
     """In memory."""
     return content if isinstance(content, bytes) else b"".join(content.pieces())
+
+
+def pieces_of(content: Content, most: int = PIECE) -> Iterator[bytes]:
+    """Its bytes in turn, as `Spooled.pieces`."""
+    if not isinstance(content, bytes):
+        return content.pieces(most)
+    return (content[at : at + most] for at in range(0, len(content), most))

@@ -37,27 +37,6 @@ class Executor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """`effect`: the request changes something at the vendor, so a missing answer leaves its outcome unknown."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    timeout: float = 30.0
-    effect: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class Spool(Protocol):
     """Files of this process for what is too large for its memory. All are gone when the spool is closed, or the process
     ends."""
@@ -67,12 +46,52 @@ class Spool(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Into:
+    """Where the body of an answer goes that is too large for memory, and its most bytes, once unpacked."""
+
+    spool: Spool
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """`effect`: the request changes something at the vendor, so a missing answer leaves its outcome unknown. `timeout`
+    is for all of it, body and answer: whoever asks for much gives much. `spooled`: a body that is too large for memory,
+    in the place of `body`. `into`: for an answer of 2xx alone."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timeout: float = 30.0
+    effect: bool = False
+    spooled: Spooled | None = None
+    into: Into | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """Header names are lower case. `spooled`: the body of an answer that went where its request said; `body` is empty
+    then."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    spooled: Spooled | None = None
+
+
 class TransportError(Exception):
     """No complete answer: refused, reset, timed out, cut short. The text holds no URL and no header."""
 
 
+class TooMuch(TransportError):
+    """The answer is larger than whoever asked would take."""
+
+
 class Transport(Protocol):
-    """HTTP. Redirects are not followed. Bodies over the adapter's bound raise TransportError."""
+    """HTTP. Redirects are not followed. Bodies over the adapter's bound, or over the request's own where they go into a
+    spool, raise TooMuch. Nothing stays in the spool of an answer that isn't whole."""
 
     def send(self, request: HttpRequest) -> HttpResponse: ...
 

@@ -199,6 +199,8 @@ class ImapServer:
         self.refuse: dict[str, str] = {}
         self.die: list[str] = []
         self.streams = 0
+        self.patience: list[float] = []
+        self.capabilities = "IMAP4rev1 IDLE XLIST UIDPLUS ID SASL-IR"
         self.reachable = True
         self.wrote: Callable[[bytes], object] = lambda data: None
         self.landed: Callable[[str, bytes], object] = lambda command, message: None
@@ -207,6 +209,7 @@ class ImapServer:
         if not self.reachable:
             raise TransportError("refused")
         self.streams += 1
+        self.patience.append(timeout)
         return ImapStream(self)
 
     def count(self, command: str) -> int:
@@ -263,7 +266,7 @@ class ImapStream:
         server = self._server
         match name:
             case "CAPABILITY":
-                return [b"* CAPABILITY IMAP4rev1 IDLE XLIST UIDPLUS ID SASL-IR"]
+                return [f"* CAPABILITY {server.capabilities}".encode()]
             case "LOGOUT":
                 return [b"* BYE see you"]
             case "LIST":
