@@ -42,11 +42,11 @@ def work(message: func.QueueMessage, context: func.Context) -> None:
 @blueprint.function_name("bulk")
 @blueprint.queue_trigger(arg_name="message", queue_name="bulk", connection="AzureWebJobsStorage")
 def bulk(message: func.QueueMessage, context: func.Context) -> None:
-    """Reconcile a (pair, kind) in short turns that yield to live work."""
+    """Carry a large message, or reconcile a (pair, kind) in a short turn that yields to live work."""
     asked = _object(message)
     with triggered("bulk", context, asked) as product:
         if product is not None:
-            product.service.work(asked, bulk=True)
+            product.bulk(asked)
 
 
 def _object(message: func.QueueMessage) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class ImapSession:
         self.store: Store | None = None
         self.selected: Selected | None = None
         self.closed = False
-        self._buffer, self._line, self._wanted = b"", b"", 0
+        self._buffer, self._line, self._wanted = bytearray(), b"", 0
         self._literals: list[Literal] = []
         self._idle = b""
 
@@ -55,14 +55,16 @@ class ImapSession:
         if len(self._buffer) < self._wanted:
             return None
         self._literals.append(Literal(self._buffer[: self._wanted]))
-        self._buffer, self._wanted = self._buffer[self._wanted :], 0
+        del self._buffer[: self._wanted]
+        self._wanted = 0
         return b""
 
     def _command_line(self) -> bytes | None:
-        line, end, rest = self._buffer.partition(b"\r\n")
-        if not end:
+        length = self._buffer.find(b"\r\n")
+        if length < 0:
             return None
-        self._buffer = rest
+        line = bytes(self._buffer[:length])
+        del self._buffer[: length + 2]
         if self._idle:
             tag, self._idle = self._idle, b""
             end = b" OK IDLE terminated" if line.upper() == b"DONE" else b" BAD expected DONE"
@@ -73,7 +75,11 @@ class ImapSession:
             return tag + BAD
         self._line += line
         if match := LITERAL.search(line):
-            self._wanted = int(match[1])
+            self._wanted, switches = int(match[1]), self.world.switches
+            if switches.refuses_large_early and self._wanted > switches.max_append:
+                tag = self._line.split(b" ", 1)[0]
+                self._line, self._literals, self._wanted = b"", [], 0
+                return tag + b" NO [TOOBIG] message too large\r\n"
             self._line = self._line[: -len(match[0])] + b'"\x00%d"' % len(self._literals)
             if self._wanted == 0:
                 self._literals.append(Literal())

@@ -76,6 +76,8 @@ class Switches:
     """The tag that is IMAP's flag; none: the flag is IMAP's own."""
     refuses_bare_lf: bool = True
     max_append: int = 50 * 1024 * 1024
+    refuses_large_early: bool = False
+    """What is over that is refused by its size, before it is sent."""
     append_rules: bool = False
     """A rule that forwards or answers mail runs on an APPENDed message: counted as mail sent."""
     lockout_after: int | None = None

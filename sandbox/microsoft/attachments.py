@@ -39,14 +39,15 @@ def _one(call: Call) -> Attachment:
 def list_attachments(call: Call) -> Response:
     check_options(call, frozenset({"$select", "$top", "$skip", "$count"}))
     select = parse_select(call.query.get("$select"), ATTACHMENT_NAMES, "attachment")
-    found = target(call, reading=True).attachments
-    return Response.of_json(200, page(call, found, lambda a: attachment_json(a, select), _context(call)))
+    found, overhead = target(call, reading=True).attachments, call.world.switches.attachment_overhead
+    return Response.of_json(200, page(call, found, lambda a: attachment_json(a, select, overhead), _context(call)))
 
 
 def get_attachment(call: Call) -> Response:
     check_options(call, frozenset({"$select"}))
     select = parse_select(call.query.get("$select"), ATTACHMENT_NAMES, "attachment")
-    return Response.of_json(200, _context(call, "/$entity") | attachment_json(_one(call), select))
+    overhead = call.world.switches.attachment_overhead
+    return Response.of_json(200, _context(call, "/$entity") | attachment_json(_one(call), select, overhead))
 
 
 def get_content(call: Call) -> Response:
@@ -60,6 +61,9 @@ def _check_change(call: Call, message: Message) -> None:
 
 
 def _attach(store: Store, message: Message, attachment: Attachment) -> None:
+    if message.size + len(attachment.content) > store.world.switches.largest_message:
+        raise GraphError(400, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
+    store.check_room(len(attachment.content))
     store.change(message, attachments=(*message.attachments, attachment), mime=None)
 
 
@@ -131,8 +135,15 @@ class Uploads:
     def _state(self, session: _Session) -> dict[str, Any]:
         return {"expirationDateTime": iso(session.expires), "nextExpectedRanges": [f"{len(session.content)}-"]}
 
+    def mailbox_of(self, request: Request) -> str:
+        """The mailbox whose limits a request counts against; "" when it is about none."""
+        session = self._sessions.get(request.query.get("authtoken", ""))
+        return session.store.guid if session else ""
+
     def handle(self, request: Request) -> Response:
         """PUT a piece, GET the state, DELETE the session. The caller holds the lock."""
+        if request.headers.get("authorization"):
+            raise GraphError(401, "InvalidAuthenticationToken", "The URL carries its own right; this token has none.")
         id = request.query.get("authtoken", "")
         session = self._sessions.get(id)
         if session is None or session.expires <= self._world.now():
@@ -140,11 +151,12 @@ class Uploads:
         if request.method == "DELETE":
             del self._sessions[id]
             return Response(204)
-        if request.method == "GET":
+        if request.method == "GET" and self._world.switches.upload_state_readable:
             return Response.of_json(200, self._state(session))
         if request.method != "PUT":
             raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
         self._take(session, request)
+        session.expires = self._world.now() + SESSION_LIFE
         if len(session.content) < session.item["size"]:
             state = self._state(session)
             return Response.of_json(
@@ -154,14 +166,18 @@ class Uploads:
         return self._finish(id)
 
     def _take(self, session: _Session, request: Request) -> None:
+        if request.headers.get("content-type", "").lower() != "application/octet-stream":
+            raise GraphError(400, "ErrorInvalidRequest", "A piece is application/octet-stream.")
         match = _RANGE.fullmatch(request.headers.get("content-range", "").strip())
         if match is None:
             raise GraphError(400, "ErrorInvalidRequest", "Content-Range must be bytes first-last/total.")
         first, last, total = map(int, match.groups())
         if len(request.body) >= PIECE:
             raise too_large()
-        if total != session.item["size"] or last - first + 1 != len(request.body) or last >= total:
+        if total != session.item["size"] or last - first + 1 != len(request.body) or not request.body:
             raise GraphError(400, "ErrorInvalidRequest", "Content-Range does not fit the body or the session.")
+        if last >= total:
+            raise GraphError(400, "ErrorInvalidRequest", "Content-Range reaches over the end.")
         if first != len(session.content):
             raise GraphError(416, "ErrorInvalidRange", "The range is not the one expected next.")
         session.content += request.body

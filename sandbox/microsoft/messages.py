@@ -70,8 +70,11 @@ def get_message(call: Call) -> Response:
 
 
 def get_mime(call: Call) -> Response:
-    message = target(call, reading=True)
-    return Response(200, {"content-type": "text/plain"}, compose(message) if message.mime is None else message.mime)
+    message, largest = target(call, reading=True), call.world.switches.largest_mime
+    mime = compose(message) if message.mime is None else message.mime
+    if largest is not None and len(mime) > largest:
+        raise GraphError(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
+    return Response(200, {"content-type": "text/plain"}, mime)
 
 
 # ----------------------------------------------------------------------------------------------------------- creating

@@ -154,26 +154,26 @@ FOLDER_NAMES = {
 
 
 # -------------------------------------------------------------------------------------------------------- attachments
-def attachment_json(attachment: Attachment, select: frozenset[str] | None = None) -> dict[str, Any]:
-    members: dict[str, Any] = {
-        "lastModifiedDateTime": iso(attachment.modified),
-        "name": attachment.name,
-        "contentType": attachment.content_type if attachment.kind == "file" else None,
-        "size": len(attachment.content),
-        "isInline": attachment.inline,
+def attachment_json(attachment: Attachment, select: frozenset[str] | None = None, overhead: int = 0) -> dict[str, Any]:
+    members: dict[str, Callable[[], Any]] = {
+        "lastModifiedDateTime": lambda: iso(attachment.modified),
+        "name": lambda: attachment.name,
+        "contentType": lambda: attachment.content_type if attachment.kind == "file" else None,
+        "size": lambda: len(attachment.content) + overhead,
+        "isInline": lambda: attachment.inline,
     }
     if attachment.kind == "file":
         members |= {
-            "contentId": attachment.content_id or None,
-            "contentLocation": None,
-            "contentBytes": base64.b64encode(attachment.content).decode(),
+            "contentId": lambda: attachment.content_id or None,
+            "contentLocation": lambda: None,
+            "contentBytes": lambda: base64.b64encode(attachment.content).decode(),
         }
     answer = {
         "@odata.type": f"#microsoft.graph.{attachment.kind}Attachment",
         "@odata.mediaContentType": attachment.content_type,
         "id": attachment.id,
     }
-    return answer | {name: value for name, value in members.items() if select is None or name in select}
+    return answer | {name: value() for name, value in members.items() if select is None or name in select}
 
 
 ATTACHMENT_NAMES = {

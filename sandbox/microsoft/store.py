@@ -183,11 +183,15 @@ class Store:
             message = replace(message, message_id=f"<{self.world.guid()}@prod.outlook.com>")
         if not message.conversation:
             message = replace(message, conversation=conversation_of(message, self._conversations))
-        if self.quota is not None and self.used + message.size > self.quota:
+        self.check_room(message.size)
+        return self._put(None, message)
+
+    def check_room(self, size: int) -> None:
+        """Refuse what goes over the quota."""
+        if self.quota is not None and self.used + size > self.quota:
             raise GraphError(
                 self.world.switches.quota_status, "ErrorQuotaExceeded", "The mailbox quota has been exceeded."
             )
-        return self._put(None, message)
 
     def _named(self, attachment: Attachment) -> Attachment:
         if attachment.id:

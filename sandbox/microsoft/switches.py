@@ -19,6 +19,12 @@ class Switches:
     """The same role is needed to POST a message that isn't a draft."""
     advanced_covers_attachments: bool = False
     """The same role is needed to add or remove attachments of a message that isn't a draft."""
+    upload_state_readable: bool = True
+    """A GET of an upload session's URL tells how far it came."""
+    attachment_overhead: int = 0
+    """Bytes of the store's own that the size of an attachment counts in."""
+    largest_message: int = 200 * 1024 * 1024
+    """Bytes; what administrators set for their mailboxes."""
     keeps_internet_message_id: bool = True
     accepts_foreign_from: bool = True
     """Off: a message made by POST gets the mailbox owner as `from` and `sender`."""
@@ -45,6 +51,9 @@ class Switches:
     glitch_404: float = 0.0
     """Probability that a read by id answers 404 for `glitch_seconds` although the message is there."""
     glitch_seconds: float = 45.0
+
+    largest_mime: int | None = None
+    """Bytes over which `$value` of a message is refused. No limit is documented."""
 
     # Delta
     delta_replay: float = 0.0

@@ -202,9 +202,7 @@ class Microsoft365:
     def _answer(self, request: Request, stamp: Mapping[str, str]) -> Response:
         parts = request.segments
         if tuple(part.lower() for part in parts[:2]) == Uploads.PREFIX:
-            with self._world.lock:
-                self._world.counts[f"{request.method} upload"] += 1
-                return self._uploads.handle(request)
+            return self._upload(request)
         if not parts or parts[0].lower() != "v1.0":
             raise GraphError(404, "BadRequest", "Invalid version.")
         route, args = self._found(request, self._world.counts)
@@ -219,6 +217,21 @@ class Microsoft365:
             return self._run(route, call)
         finally:
             self.throttle.leave(call.store.guid, 1)
+
+    def _upload(self, request: Request) -> Response:
+        with self._world.lock:
+            self._world.counts[f"{request.method} upload"] += 1
+            mailbox = self._uploads.mailbox_of(request)
+        if mailbox and not self.throttle.enter(mailbox):
+            raise throttled("MailboxConcurrency", 1)
+        try:
+            if mailbox:
+                self.throttle.spend(mailbox, len(request.body) if request.method == "PUT" else 0)
+            with self._world.lock:
+                return self._uploads.handle(request)
+        finally:
+            if mailbox:
+                self.throttle.leave(mailbox, 1)
 
     def _found(self, request: Request, counts: Counter[str]) -> tuple[Route, dict[str, str]]:
         try:

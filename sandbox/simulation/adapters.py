@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sandbox.simulation.world import Kind, NoAnswer, Refusal, World
-from sandbox.web import Request, Vendor
+from sandbox.web import Request, Response, Vendor
 from shared.model.errors import Conflict, StoreUnavailable, Unavailable
+from shared.model.spooled import whole
 from shared.ports.state import ANY, Entity, Op, Poisoned, Received
-from shared.ports.world import HttpRequest, HttpResponse, TransportError
+from shared.ports.world import HttpRequest, HttpResponse, TooMuch, TransportError
 from shared.state.limits import check_transaction
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class SimTransport:
         vendor = self._vendors[host]
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers.setdefault("host", host)
-        sent = Request(request.method, "/" + target, headers, request.body)
+        sent = Request(request.method, "/" + target, headers, whole(request.spooled or request.body))
         name = f"{request.method} {host} {_digest(sent)}"
         try:
             answer = self._world.call(
@@ -86,7 +87,17 @@ class SimTransport:
             raise TransportError("no answer") from exc
         except Refusal as exc:
             return HttpResponse(exc.status, {"retry-after": "2", "content-type": "application/json"}, REFUSED)
-        return HttpResponse(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.body)
+        return answered(request, answer)
+
+
+def answered(request: HttpRequest, answer: Response) -> HttpResponse:
+    """Where the request wants its answer."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if request.into is None or not 200 <= answer.status < 300:
+        return HttpResponse(answer.status, headers, answer.body)
+    if len(answer.body) > request.into.most:
+        raise TooMuch("an answer of more than the request takes")
+    return HttpResponse(answer.status, headers, b"", request.into.spool.keep([answer.body]))
 
 
 REFUSED = json.dumps(
@@ -130,7 +141,7 @@ class SimStream:
     def write(self, data: bytes) -> None:
         self._out += data
 
-    def readline(self) -> bytes:
+    def readline(self, more: float = 0.0) -> bytes:
         while b"\r\n" not in self._in:
             self._exchange()
         line, _, self._in = self._in.partition(b"\r\n")

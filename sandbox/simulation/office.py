@@ -104,7 +104,8 @@ class Worker:
     """`schema` as for `Office.product`: a worker may be of another version than the rest."""
 
     def __init__(self, office: Office, skew: float, schema: Schema = SCHEMA) -> None:
-        self.service = office.product(skew, schema).service
+        self.product = office.product(skew, schema)
+        self.service = self.product.service
         self.schema = schema
         self.busy = False
 
@@ -113,5 +114,7 @@ class Worker:
             self.service.tick(here=True)
         elif queue == "poll":
             self.service.poll(message)
+        elif queue == "bulk":
+            self.product.bulk(message)
         else:
             self.service.work(message)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
@@ -16,9 +17,10 @@ from shared.dingtalk.errors import failure
 from shared.dingtalk.limits import TIMEOUT, time_for
 from shared.dingtalk.tokens import Tokens
 from shared.model.answers import parsed
-from shared.model.errors import OutcomeUnknown, TandemError, Throttled, Unavailable
+from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable
+from shared.model.spooled import Content
 from shared.ports.replica import Permit
-from shared.ports.world import HttpRequest, HttpResponse, Transport, TransportError
+from shared.ports.world import HttpRequest, HttpResponse, Into, TooMuch, Transport, TransportError
 
 Json = Any
 
@@ -59,15 +61,15 @@ class Alimail:
         request = HttpRequest(method, self._base + path, headers, content, self._timeout, effect=True)
         return self._send(what, request, permit)[1]
 
-    def download(self, what: str, path: str, size: int) -> bytes:
+    def download(self, what: str, path: str, size: int, into: Into | None = None) -> Content:
         """The bytes of an attachment of about `size` bytes: `$value` names a stream by Location or `{location}`,
-        absolute or relative; the stream takes no token (Alimail: attachments)."""
+        absolute or relative; the stream takes no token (Alimail: attachments). TooLarge when it is over `into`."""
         request = HttpRequest("GET", self._base + path, timeout=self._timeout)
         headers, answer = self._send(what, request, redirects=REDIRECTS)
         url = self._followed(self._base + path, headers.get("location") or str(answer.get("location") or ""))
         if url is None:
             raise Unavailable(f"Alimail answered {what} with an address that is not its own", code="foreign_location")
-        return self._stream(what, HttpRequest("GET", url, timeout=time_for(size, self._timeout)))
+        return self._stream(what, HttpRequest("GET", url, timeout=time_for(size, self._timeout), into=into))
 
     def _followed(self, base: str, location: str) -> str | None:
         """The absolute address, None when it isn't one of the provider's own."""
@@ -86,14 +88,14 @@ class Alimail:
             return True
         return url.scheme == "https" and all(VENDOR_HOSTS.fullmatch(one.netloc.lower()) for one in (base, url))
 
-    def _stream(self, what: str, request: HttpRequest) -> bytes:
+    def _stream(self, what: str, request: HttpRequest) -> Content:
         self._bucket.take()
         response = self._wire(what, request)
         if response.status != 200:
             raise failure(what, response.status, _parsed(response.body), response.headers) or Unavailable(
                 f"Alimail answered {what} with status {response.status} instead of the content"
             )
-        return response.body
+        return response.body if response.spooled is None else response.spooled
 
     def _send(
         self, what: str, request: HttpRequest, permit: Permit | None = None, redirects: Sequence[int] = ()
@@ -119,13 +121,13 @@ class Alimail:
         self._bucket.take()
         if permit is not None:
             permit()
-        return self._wire(
-            what, HttpRequest(request.method, request.url, headers, request.body, request.timeout, request.effect)
-        )
+        return self._wire(what, replace(request, headers=headers))
 
     def _wire(self, what: str, request: HttpRequest) -> HttpResponse:
         try:
             return self._transport.send(request)
+        except TooMuch as error:
+            raise TooLarge(f"Alimail's answer to {what} is over what can be carried", code="size") from error
         except TransportError as error:
             raise _unanswered(request.effect)(f"Alimail gave no answer to {what}") from error
 

@@ -8,13 +8,16 @@ from functools import partial
 from typing import Any
 
 from shared.dingtalk import mapping
+from shared.dingtalk.large import taken_apart_large
 from shared.dingtalk.limits import LARGEST
-from shared.dingtalk.mailbox import Mailbox, known
+from shared.dingtalk.mailbox import Mailbox
 from shared.dingtalk.mime import CALENDAR_TYPES
-from shared.dingtalk.parts import taken_apart
+from shared.dingtalk.parts import Content, taken_apart
 from shared.model.errors import NotFound, Refused, TooLarge, Unavailable
 from shared.model.mail import Message
-from shared.ports.world import Executor
+from shared.model.spooled import LARGEST_ENCODED, size_of, whole
+from shared.model.spooled import Content as Bytes
+from shared.ports.world import Executor, Into, Spool
 
 Json = Any
 
@@ -33,31 +36,41 @@ SPECIAL = (
 )
 """Beginnings of content types whose bytes matter, or which no listing of attachments shows whole."""
 
+IN_MEMORY = 3_000_000
+"""Bytes of attachments that are held in memory together."""
+
 TEXTS = ("", "text/plain", "text/html", "multipart/alternative")
 """Content types of messages that hold texts alone, if the vendor counts no attachments."""
 
-Original = Callable[[Json], bytes | None]
-"""The bytes of the message that the REST door shows so, None when they can't be had."""
+Original = Callable[[Json, Into | None], Bytes | None]
+"""The bytes of the message that the REST door shows so, None when they can't be had. A large one goes where the second
+argument says; TooLarge when it is over that, or there is none."""
 
 
 class Contents:
-    def __init__(self, mailbox: Mailbox, executor: Executor) -> None:
-        self._mailbox, self._executor = mailbox, executor
+    """`largest`: bytes, as encoded, of a message that may be fetched into a spool."""
 
-    def whole(self, id: str, original: Original) -> Message:
+    def __init__(self, mailbox: Mailbox, executor: Executor, largest: int = LARGEST_ENCODED) -> None:
+        self._mailbox, self._executor, self._largest = mailbox, executor, largest
+
+    def whole(self, id: str, original: Original, spool: Spool | None = None) -> Message:
         """Refused when attachments are there that are not to be had: a message never crosses without its attachments.
-        TooLarge when it is over what one request of the other side takes."""
+        TooLarge when it is over what one request of the other side takes and there is no spool, or over `largest`."""
         shown = self._mailbox.message(id, mapping.WHOLE)
         plain = mapping.message(shown, ())
         listed = self._listed(id, shown, plain)
-        if _is_special(shown, listed) and (mime := original(shown)) is not None:
-            content = taken_apart(mime)
+        into = Into(spool, self._largest) if spool else None
+        if _is_special(shown, listed) and (mime := original(shown, into)) is not None:
+            content = _taken_apart(mime, into)
             message = replace(plain, text=content.text, html=content.html, attachments=content.attachments)
-            bound(id, message, [len(one.content) for one in content.attachments])
+            bound(id, message, [size_of(one.content) for one in content.attachments], self._most(into))
             return message
         if shown.get("hasAttachments") and not listed:
             raise Refused(f"message {id} has attachments that Alimail doesn't list", code="attachments_hidden")
-        return self._downloaded(id, shown, plain, listed)
+        return self._downloaded(id, shown, plain, listed, into)
+
+    def _most(self, into: Into | None) -> int:
+        return into.most if into else LARGEST
 
     def _listed(self, id: str, shown: Json, plain: Message) -> list[Json]:
         """Pictures are asked for even where the vendor counts no attachments, in the text or beside it."""
@@ -69,19 +82,38 @@ class Contents:
         except NotFound as error:
             raise Unavailable(f"message {id} isn't there (any more)", code=error.code) from error
 
-    def _downloaded(self, id: str, shown: Json, plain: Message, listed: Sequence[Json]) -> Message:
+    def _downloaded(self, id: str, shown: Json, plain: Message, listed: Sequence[Json], into: Into | None) -> Message:
+        """Several at a time as long as they fit into memory together, else one after the other into the spool."""
         sizes = [mapping.size(one.get("size")) or 0 for one in listed]
-        bound(id, plain, sizes)
-        calls = [
-            partial(self._mailbox.content, id, str(one["id"]), size) for one, size in zip(listed, sizes, strict=True)
+        bound(id, plain, sizes, self._most(into))
+        large = into if sum(sizes) > IN_MEMORY else None
+        calls: list[Callable[[], Bytes]] = [
+            partial(self._mailbox.content, id, str(one["id"]), size, large)
+            for one, size in zip(listed, sizes, strict=True)
         ]
         try:
-            contents = [known(content) for content in self._executor.map(calls)]
+            contents = self._all(calls, one_by_one=large is not None)
         except NotFound as error:
             raise Unavailable(f"an attachment of message {id} isn't there (any more)", code=error.code) from error
-        bound(id, plain, [len(content) for content in contents])
+        bound(id, plain, [size_of(content) for content in contents], self._most(into))
         attachments = [mapping.attachment(one, content) for one, content in zip(listed, contents, strict=True)]
         return mapping.message(shown, attachments)
+
+    def _all(self, calls: Sequence[Callable[[], Bytes]], one_by_one: bool) -> list[Bytes]:
+        if one_by_one:
+            return [call() for call in calls]
+        contents = list[Bytes]()
+        for content in self._executor.map(calls):
+            if isinstance(content, Exception):
+                raise content
+            contents.append(content)
+        return contents
+
+
+def _taken_apart(mime: Bytes, into: Into | None) -> Content:
+    if into is None or isinstance(mime, bytes):
+        return taken_apart(whole(mime))
+    return taken_apart_large(mime, into.spool)
 
 
 def _is_special(shown: Json, listed: Sequence[Json]) -> bool:
@@ -91,7 +123,7 @@ def _is_special(shown: Json, listed: Sequence[Json]) -> bool:
     return bool(shown.get("hasAttachments")) or any(kind.startswith(SPECIAL) for kind in kinds)
 
 
-def bound(id: str, message: Message, sizes: Sequence[int]) -> None:
+def bound(id: str, message: Message, sizes: Sequence[int], most: int = LARGEST) -> None:
     encoded = len(message.text.encode()) + len(message.html.encode()) + sum((size + 2) // 3 * 4 for size in sizes)
-    if encoded > LARGEST:
-        raise TooLarge(f"message {id} has {encoded} bytes as encoded, {LARGEST} can be carried", code="size")
+    if encoded > most:
+        raise TooLarge(f"message {id} has {encoded} bytes as encoded, {most} can be carried", code="size")

@@ -7,38 +7,36 @@ EXAMINE is not documented. Names go out in modified UTF-7; raw ones make the ser
 
 from __future__ import annotations
 
-import imaplib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from imapclient import IMAPClient
-from imapclient.datetime_util import format_criteria_date
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
-from imapclient.response_parser import parse_fetch_response
 
+from shared.dingtalk.imap_client import Client
 from shared.dingtalk.limits import LARGEST, TIMEOUT, time_for
 from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
-from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, TooLarge, Unavailable
+from shared.model.errors import MailboxFull, NoClientPassword, NoRoom, OutcomeUnknown, Refused, TooLarge, Unavailable
+from shared.model.spooled import Content, size_of
 from shared.ports.replica import Permit
 from shared.ports.telemetry import SILENCE, Telemetry
-from shared.ports.world import Clock, MailStream, MailStreams, TransportError
+from shared.ports.world import Clock, Into, MailStream, MailStreams, TransportError
 
 T = TypeVar("T")
 
-PIECE = 1 << 20
-MOST = 64 << 20
-"""Bytes that the answer to one command may have."""
 GARBLED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)
 """What imaplib and imapclient raise, beside their own errors, for lines that aren't IMAP."""
+UNREADABLE = (OSError, EOFError)
+"""What a message in a file raises that can't be read to its end; half of it may have left by then."""
 FULL = re.compile(r"quota|\bfull\b", re.IGNORECASE)
 """What a refusal for want of room says: RFC 5530's OVERQUOTA, or words; no code of the vendor's is known."""
-
-
+BIG = re.compile(r"\[(?:TOOBIG|LIMIT)\]|too (?:large|big|long)|\bsize\b", re.IGNORECASE)
+"""What a refusal of a message says for its size: RFC 7889's TOOBIG, RFC 5530's LIMIT, or words."""
+_APPENDLIMIT = re.compile(rb"APPENDLIMIT=(\d{1,15})", re.IGNORECASE)
 _APPENDUID = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]", re.IGNORECASE)
 
 
@@ -67,7 +65,7 @@ class Sought:
     received: float
     size: int | None
 
-    def among(self, rows: Mapping[int, Mapping[bytes, Any]]) -> int | None:
+    def among(self, rows: Mapping[int, Mapping[bytes, Any]], most: int = LARGEST) -> int | None:
         found = [uid for uid, row in rows.items() if self._may_be(row)]
         if len(found) > 1:
             found = [uid for uid in found if rows[uid].get(b"RFC822.SIZE") == self.size]
@@ -75,8 +73,8 @@ class Sought:
             found = [uid for uid in found if self._came_then(rows[uid])]
         if len(found) != 1:
             return None
-        if rows[found[0]].get(b"RFC822.SIZE", 0) > LARGEST:
-            raise TooLarge(f"the original is over the {LARGEST} bytes that can be carried", code="size")
+        if rows[found[0]].get(b"RFC822.SIZE", 0) > most:
+            raise TooLarge(f"the original is over the {most} bytes that can be carried", code="size")
         return found[0]
 
     def _may_be(self, row: Mapping[bytes, Any]) -> bool:
@@ -118,13 +116,13 @@ class ImapDoor:
         self._login = (user, password)
         self._lock = lock or nullcontext()
         self._refused = not (password and password.isascii() and password.isprintable())
-        self._client: _Client | None = None
+        self._client: Client | None = None
         self._positions: dict[str, Position] = {}
 
     def mailboxes(self) -> list[Listed]:
         """LIST, as the server shows it now."""
 
-        def listed(client: _Client) -> list[Listed]:
+        def listed(client: Client) -> list[Listed]:
             return [
                 Listed(frozenset(_text(mark).lower() for mark in marks), _text(delimiter), str(name))
                 for marks, delimiter, name in client.list_folders()
@@ -143,19 +141,22 @@ class ImapDoor:
         return self._positions[name]
 
     def append(
-        self, name: str, mime: bytes, *, read: bool, received: float, permit: Permit, answered: bool = False
+        self, name: str, mime: Content, *, read: bool, received: float, permit: Permit, answered: bool = False
     ) -> None:
         """Put `mime` there with its INTERNALDATE. `permit` is called right before the command leaves. The server
         waits for the message until it has said go (no LITERAL+), so up to then a lost connection has done nothing.
         A message that isn't on its way within the time for its size stops half-way, so that none lands much later.
 
-        Raises MailboxFull or Refused (nothing done), OutcomeUnknown once the message was under way."""
+        Raises MailboxFull, TooLarge or Refused (nothing done), OutcomeUnknown once the message was under way."""
         flags = [flag for flag, there in (("\\Seen", read), ("\\Answered", answered)) if there]
         date = datetime.fromtimestamp(int(min(max(received, 0.0), LAST)), UTC)
+        size = size_of(mime)
 
-        def append(client: _Client) -> bytes:
+        def append(client: Client) -> bytes:
+            if size > LARGEST:
+                _check_limit(size, client)
             permit()
-            client.hurry(time_for(len(mime), self._timeout))
+            client.hurry(time_for(size, self._timeout))
             return client.append(name, mime, flags, date)  # type: ignore[no-any-return]
 
         if match := _APPENDUID.search(self._run("append", append) or b""):
@@ -164,7 +165,7 @@ class ImapDoor:
     def since(self, name: str, position: Position, headers: Sequence[str]) -> list[bytes]:
         """The named header lines of every message after `position`; none when the mailbox has been made anew."""
 
-        def fetch(client: _Client) -> list[bytes]:
+        def fetch(client: Client) -> list[bytes]:
             if client.select_folder(name).get(b"UIDVALIDITY") != position.validity:
                 return []
             asked = f"(UID BODY.PEEK[HEADER.FIELDS ({' '.join(headers)})])"
@@ -174,21 +175,26 @@ class ImapDoor:
 
         return self._run("headers", fetch)
 
-    def original(self, name: str, sought: Sought) -> bytes | None:
-        """The bytes of a message, which stays unread. None unless exactly one message can be meant. TooLarge when it is
-        over what can be carried."""
+    def original(self, name: str, sought: Sought, into: Into | None = None) -> Content | None:
+        """The bytes of a message, which stays unread; a large one goes into a spool. None unless exactly one message
+        can be meant. TooLarge when it is over what can be carried."""
+        most = into.most if into else LARGEST
 
-        def fetch(client: _Client) -> bytes | None:
+        def fetch(client: Client) -> Content | None:
             client.select_folder(name)
             day = datetime.fromtimestamp(int(sought.received), UTC).date()
             uids = client.uid_search(day - timedelta(days=1), day + timedelta(days=2))
             if not uids:
                 return None
             asked = "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
-            uid = sought.among(client.uid_fetch(",".join(map(str, uids)), asked))
+            rows = client.uid_fetch(",".join(map(str, uids)), asked)
+            uid = sought.among(rows, most)
             if uid is None:
                 return None
-            client.hurry(time_for(LARGEST, self._timeout))
+            size = rows[uid].get(b"RFC822.SIZE", 0)
+            client.hurry(time_for(max(size, LARGEST), self._timeout))
+            if into and size > LARGEST:
+                return client.fetch_into(uid, into)
             value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
             return value if isinstance(value, bytes) else None
 
@@ -209,30 +215,32 @@ class ImapDoor:
             with suppress(TransportError):
                 client.shutdown()
 
-    def _run(self, what: str, call: Callable[[_Client], T]) -> T:
+    def _run(self, what: str, call: Callable[[Client], T]) -> T:
         with self._lock, self._telemetry.span(f"IMAP {what}", out=True, **{"peer.service": "alimail-imap"}):
             reused = self._client is not None
             try:
-                return self._once(call)
+                return self._once(what, call)
             except Unavailable:
                 if not reused:
                     raise
-            return self._once(call)
+            return self._once(what, call)
 
-    def _once(self, call: Callable[[_Client], T]) -> T:
+    def _once(self, what: str, call: Callable[[Client], T]) -> T:
         client = self._client = self._client or self._connected()
         client.begin(self._timeout)
         try:
             return call(client)
-        except (TransportError, IMAPClientAbortError, ProtocolError, *GARBLED):
+        except (TransportError, IMAPClientAbortError, ProtocolError, *UNREADABLE, *GARBLED):
             underway = client.underway
             self._drop()
             raise (OutcomeUnknown if underway else Unavailable)("the IMAP connection was lost") from None
+        except NoRoom:
+            self._drop()  # in the middle of an answer
+            raise
         except IMAPClientError as error:
-            refusal = MailboxFull if FULL.search(str(error)) else Refused
-            raise refusal("the IMAP server refused a command", code="imap_no") from None
+            raise _refusal(what, str(error)) from None
 
-    def _connected(self) -> _Client:
+    def _connected(self) -> Client:
         if self._refused:
             raise NoClientPassword("DingTalk's client password is missing or refused: enter a new one", code="login")
         host, port, tls = self._address
@@ -247,9 +255,9 @@ class ImapDoor:
             stream.close()
             raise
 
-    def _logged_in(self, stream: MailStream) -> _Client:
+    def _logged_in(self, stream: MailStream) -> Client:
         try:
-            client = _Client(stream, self._clock, self._timeout)
+            client = Client(stream, self._clock, self._timeout)
             if not client.asks_for_login:
                 raise Unavailable("the IMAP server's greeting doesn't ask for a login", code="imap_greeting")
             client.login(*self._login)
@@ -263,103 +271,17 @@ class ImapDoor:
         return client
 
 
+def _check_limit(size: int, client: Client) -> None:
+    """The most that the server takes, where it says so (RFC 7889)."""
+    for word in client.capabilities():
+        if (match := _APPENDLIMIT.fullmatch(word)) and size > int(match[1]):
+            raise TooLarge(f"the message has {size} bytes, DingTalk's IMAP server takes {int(match[1])}", code="limit")
+
+
+def _refusal(what: str, text: str) -> Refused:
+    kind = MailboxFull if FULL.search(text) else TooLarge if what == "append" and BIG.search(text) else Refused
+    return kind("the IMAP server refused a command", code="imap_no")
+
+
 def _text(value: bytes | str | None) -> str:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else value or ""
-
-
-class _Wire(imaplib.IMAP4):
-    """imaplib's protocol over a MailStream. `underway`: bytes of a message have left. `deadline`: nothing leaves after
-    it (on the clock's monotonic time), and the rest of an answer has `timeout` seconds more."""
-
-    def __init__(self, stream: MailStream, clock: Clock, timeout: float) -> None:
-        self._stream = stream
-        self._clock = clock
-        self._message: bytes | None = None
-        self.underway = False
-        self._timeout = timeout
-        self._room = MOST
-        self.deadline = clock.monotonic() + timeout
-        super().__init__()
-
-    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
-        """The stream is connected already."""
-
-    def read(self, size: int) -> bytes:
-        self._expect(size)
-        return self._stream.read(size)
-
-    def readline(self) -> bytes:
-        self._expect(0)
-        line = self._stream.readline()
-        self._room -= len(line)
-        return line
-
-    def _expect(self, size: int) -> None:
-        self._room -= size
-        if self._room < 0 or self._clock.monotonic() > self.deadline + self._timeout:
-            raise TransportError("the answer to an IMAP command has no end")
-
-    def send(self, data: Any) -> None:
-        for start in range(0, len(data), PIECE):
-            if self._clock.monotonic() > self.deadline:
-                raise TransportError("no time is left for the rest of a message")
-            self.underway = self.underway or data is self._message
-            self._stream.write(data[start : start + PIECE])
-
-    def shutdown(self) -> None:
-        self._stream.close()
-
-    def append(self, mailbox: str | None, flags: str | None, date_time: Any, message: Any) -> tuple[str, list[Any]]:
-        """As imaplib's, without its rewriting of line ends."""
-        self.literal = self._message = message
-        status, data = self._simple_command("APPEND", mailbox, flags, date_time)
-        return status, data
-
-    def begin(self, timeout: float) -> None:
-        """A new command: nothing of it has left."""
-        self._message, self.underway = None, False
-        self._timeout, self._room = timeout, MOST
-        self.deadline = self._clock.monotonic() + timeout
-
-
-class _Client(IMAPClient):  # type: ignore[misc]
-    def __init__(self, stream: MailStream, clock: Clock, timeout: float) -> None:
-        self._stream = stream
-        self._clock = clock
-        self._patience = timeout
-        super().__init__("", port=0, ssl=False)
-        self._imap.debug = 0  # imapclient would hand every line, subjects included, to a logger
-
-    def _create_IMAP4(self) -> _Wire:
-        return _Wire(self._stream, self._clock, self._patience)
-
-    def _set_read_timeout(self) -> None:
-        """The stream has its own."""
-
-    @property
-    def asks_for_login(self) -> bool:
-        return bool(self._imap.state == "NONAUTH")
-
-    def begin(self, timeout: float) -> None:
-        self._imap.begin(timeout)
-
-    def hurry(self, seconds: float) -> None:
-        """Nothing more leaves after so many seconds, until the next command."""
-        self._imap.deadline = self._clock.monotonic() + seconds
-
-    @property
-    def underway(self) -> bool:
-        return bool(self._imap.underway)
-
-    def uid_search(self, since: date, before: date) -> list[int]:
-        """UIDs of what came from `since` until the day before `before`, in the server's zone."""
-        asked = [b"SINCE", format_criteria_date(since), b"BEFORE", format_criteria_date(before)]
-        status, data = self._imap.uid("SEARCH", *(word.decode() for word in asked))
-        self._checkok("search", status, data)
-        return [int(uid) for part in data if part for uid in part.split()]
-
-    def uid_fetch(self, uids: str, asked: str) -> dict[int, dict[bytes, Any]]:
-        """As `fetch`, for a range without an end, which imapclient's own doesn't take."""
-        status, data = self._imap.uid("FETCH", uids, asked)
-        self._checkok("fetch", status, data)
-        return dict(parse_fetch_response([part for part in data if part], False, True))

@@ -18,8 +18,9 @@ from shared.dingtalk.folders import Counted, walk
 from shared.dingtalk.shapes import ATTACHMENT, FOLDER, ROW, TAG, WHOLE
 from shared.model.answers import Must, Shape, misfit
 from shared.model.errors import NotFound, NotPermitted, OutcomeUnknown, TandemError, Unavailable
+from shared.model.spooled import Content, size_of
 from shared.ports.replica import Permit
-from shared.ports.world import Executor
+from shared.ports.world import Executor, Into
 
 Json = Any
 T = TypeVar("T")
@@ -145,10 +146,10 @@ class Mailbox:
         answer = self._get("an attachment list", self._message(id) + "/attachments", {}, shape)
         return list(answer["attachments"])
 
-    def content(self, id: str, attachment: str, size: int) -> bytes:
+    def content(self, id: str, attachment: str, size: int, into: Into | None = None) -> Content:
         path = f"{self._message(id)}/attachments/{quote(attachment, safe='')}/$value"
-        content = self._alimail.download("an attachment", path, size)
-        if len(content) * 2 < size:  # what `size` counts isn't known: the bytes, or those of their encoding
+        content = self._alimail.download("an attachment", path, size, into)
+        if size_of(content) * 2 < size:  # what `size` counts isn't known: the bytes, or those of their encoding
             raise Unavailable("Alimail gave less than half of an attachment; it is read again later", code="cut_short")
         return content
 

@@ -20,6 +20,7 @@ from shared.dingtalk.mime import (
     without_method,
 )
 from shared.model.mail import Address, Attachment, Item, Message, Row
+from shared.model.spooled import Content, whole
 from shared.model.words import Flag, Importance
 
 Json = Any
@@ -27,7 +28,8 @@ Json = Any
 ROW = "id,folderId,isRead,tags,receivedDateTime,internetMessageId"
 LISTED = ROW + ",internetMessageHeaders,size"
 ITEM = LISTED + ",subject,from,sender,toRecipients,ccRecipients,isReadReceiptRequested"
-WHOLE = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,hasAttachments,body,isReplied,isForwarded"
+HEAD = ITEM + ",bccRecipients,replyTo,sentDateTime,priority,isReplied,isForwarded"
+WHOLE = HEAD + ",hasAttachments,body"
 """What is asked for by $select: Alimail shows only a small default set without it."""
 
 FLAGGED_TAG, COMPLETE_TAG, IMPORTANT_TAG = "1", "2", "11"
@@ -134,11 +136,11 @@ def content_type(json: Json) -> str:
     return headers(json).get("content-type", "").partition(";")[0].strip().lower()
 
 
-def attachment(json: Json, content: bytes) -> Attachment:
+def attachment(json: Json, content: Content) -> Attachment:
     """The type stands in `extHeaders`, else in `contentType`. What invites becomes a file that doesn't."""
     kind = kind_of(json)
     if kind in CALENDAR_TYPES:
-        return Attachment(INVITE_NAME, INVITE_TYPE, without_method(content))
+        return Attachment(INVITE_NAME, INVITE_TYPE, without_method(whole(content)))
     return Attachment(
         name=str(json.get("name") or "attachment"),
         content_type=kind,

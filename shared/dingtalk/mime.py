@@ -1,16 +1,13 @@
-"""What an original message needs before it may be put into DingTalk. Pure, and on bytes.
-
-The message is not parsed and written anew: signatures, odd charsets and broken headers must survive. Only the lines
-named here change, and a part that is an invitation.
-"""
+"""Original messages (RFC 5322, MIME) as the bytes that they are, which no parser takes apart and puts together again
+without loss. Pure."""
 
 from __future__ import annotations
 
-import base64
 import email
 import re
 from collections.abc import Iterator
 from email.message import Message as Parsed
+from email.parser import HeaderParser
 
 KEY_HEADER = "X-Tandem-Key"
 
@@ -34,26 +31,8 @@ INVITE_TYPE = "application/ics"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _LINE = rb"(?:[^\r\n]|\r(?!\n))*(?:\r\n|\Z)"
 _FIELD = re.compile(rb"^(?P<name>[!-9;-~]+)(?P<rest>[ \t]*:" + _LINE + rb"(?:[ \t]" + _LINE + rb")*)", re.MULTILINE)
-_MAYBE_CALENDAR = re.compile("|".join(CALENDAR_TYPES).encode(), re.IGNORECASE)
 _BLANK = re.compile(rb"(?:\A|(?<=\n))\r?\n")
 _METHOD = re.compile(rb"^METHOD[:;][^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n|\Z)", re.IGNORECASE | re.MULTILINE)
-_CONTENT = (b"content-type", b"content-disposition", b"content-transfer-encoding")
-_DEPTH = 50
-
-
-def prepare(mime: bytes, key: str) -> bytes:
-    """`mime` with our key, without requests for receipts, with invitations as plain files, and with CRLF throughout.
-
-    A header that could make another program answer keeps its text under a name that none acts on; so does the key of
-    an earlier copy."""
-    head, body = split(_BARE_LF.sub(b"\r\n", mime))
-    renamed = {name.lower().encode(): b"X-Tandem-" + name.encode() for name in RECEIPT_HEADERS}
-    renamed[KEY_HEADER.lower().encode()] = b"X-Tandem-Former-Key"
-    fields = [renamed.get(name.lower(), name) + rest for name, rest in _fields(head)]
-    message = b"".join(fields) + body
-    if _MAYBE_CALENDAR.search(message):
-        message = _without_invitations(message)
-    return f"{KEY_HEADER}: {key}\r\n".encode() + message
 
 
 def without_method(calendar: bytes) -> bytes:
@@ -79,8 +58,9 @@ def opened(part: bytes) -> tuple[bytes, bytes]:
     return part[:end], part[end:]
 
 
-def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each field as (name, rest); what is no field is handed on as it is, as a rest without a name."""
+def fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each field as (name, rest), where lines end with CRLF; what is no field is handed on as it is, as a rest without
+    a name."""
     position = 0
     for match in _FIELD.finditer(head):
         if match.start() > position:
@@ -89,22 +69,6 @@ def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = match.end()
     if position < len(head):
         yield b"", head[position:]
-
-
-def _without_invitations(part: bytes, depth: int = 0) -> bytes:
-    """The part with every calendar part below it rewritten in place, also inside a signed one: that no client offers
-    an answer outweighs the signature. A message that is itself attached is left alone."""
-    head, body = split(part)
-    shown = described(head)
-    kind, boundary = shown.get_content_type(), shown.get_boundary()
-    if kind in CALENDAR_TYPES:
-        return _as_file(head, body)
-    if not kind.startswith("multipart/") or not boundary or depth == _DEPTH:
-        return part
-    parts = pieces(body, boundary)
-    rest = body[sum(map(len, parts)) :]
-    parts[2::2] = [piece[:2] + _without_invitations(piece[2:], depth + 1) for piece in parts[2::2]]
-    return head + b"".join(parts) + rest
 
 
 def pieces(body: bytes, boundary: str) -> list[bytes]:
@@ -120,10 +84,19 @@ def pieces(body: bytes, boundary: str) -> list[bytes]:
 
 def described(head: bytes) -> Parsed:
     """The part as its Content- fields describe it, whose raw 8-bit text is read (see `readable`)."""
-    fields = (
-        name + rest for name, rest in _fields(_BARE_LF.sub(b"\r\n", head)) if name.lower().startswith(b"content-")
+    content = (
+        name + rest for name, rest in fields(_BARE_LF.sub(b"\r\n", head)) if name.lower().startswith(b"content-")
     )
-    return email.message_from_string(readable(b"".join(fields)))
+    return HeaderParser().parsestr(readable(b"".join(content)))
+
+
+def boundary_of(head: Parsed) -> bytes:
+    """What separates the parts; b"" when nothing is said, or nothing that a line can hold."""
+    try:
+        boundary = (head.get_boundary() or "").replace("\r\n", "")
+    except (LookupError, ValueError):  # a charset that is none
+        return b""
+    return b"" if "\r" in boundary or "\n" in boundary else boundary.encode(errors="replace")
 
 
 def readable(raw: bytes) -> str:
@@ -145,19 +118,3 @@ def decoded(head: Parsed, body: bytes) -> bytes:
 def below(body: bytes) -> bytes:
     """What comes after the line end that a body or a piece begins with."""
     return body[1:] if body.startswith(b"\n") else body.removeprefix(b"\r\n")
-
-
-def _is_content(name: bytes) -> bool:
-    return name.lower() in _CONTENT
-
-
-def _as_file(head: bytes, body: bytes) -> bytes:
-    content = decoded(described(head), below(body))
-    encoded = base64.encodebytes(without_method(content)).rstrip(b"\n").replace(b"\n", b"\r\n")
-    kept = b"".join(name + rest for name, rest in _fields(head) if not _is_content(name))
-    fields = (
-        f'Content-Type: {INVITE_TYPE}; name="{INVITE_NAME}"\r\n'
-        f'Content-Disposition: attachment; filename="{INVITE_NAME}"\r\n'
-        "Content-Transfer-Encoding: base64\r\n"
-    )
-    return kept + fields.encode() + b"\r\n" + encoded

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import email
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message as Described
+from types import MappingProxyType
 
 from shared.dingtalk.mime import (
     CALENDAR_TYPES,
@@ -24,8 +25,11 @@ from shared.dingtalk.mime import (
     without_method,
 )
 from shared.model.mail import Attachment
+from shared.model.spooled import Content as Bytes
+from shared.model.spooled import Spooled, pieces_of, whole
 
-_DEPTH = 50
+DEPTH = 50
+"""Multiparts within each other, below which all is one part."""
 _MEANT = dict.fromkeys(("gb2312", "gbk", "x-gbk", "cp936", "hz-gb-2312"), "gb18030")
 _MEANT |= dict.fromkeys(("iso-8859-1", "latin1", "latin-1"), "cp1252")
 """Charsets that mail names more often than it keeps to, and those that hold what is meant."""
@@ -39,16 +43,17 @@ class Content:
     attachments: tuple[Attachment, ...]
 
 
-def taken_apart(mime: bytes) -> Content:
-    """The first plain and the first HTML text, and every other part as an attachment."""
+def taken_apart(mime: bytes, kept: Mapping[bytes, Spooled] = MappingProxyType({})) -> Content:
+    """The first plain and the first HTML text, and every other part as an attachment. `kept`: contents that stand
+    elsewhere, by the token that is in their place."""
     texts: dict[str, str] = {}
-    rest: list[tuple[Described, bytes]] = []
+    rest: list[tuple[Described, Bytes]] = []
     for head, content in _leaves(mime, 0):
         kind = head.get_content_type()
-        if kind in ("text/plain", "text/html") and kind not in texts and not _is_file(head):
+        if kind in ("text/plain", "text/html") and kind not in texts and not is_file(head):
             texts[kind] = _text(head, content)
         else:
-            rest.append((head, content))
+            rest.append((head, kept.get(content, content)))
     html = texts.get("text/html", "")
     made = tuple(_attachment(head, content, html, number) for number, (head, content) in enumerate(rest, 1))
     return Content(texts.get("text/plain", ""), html, made)
@@ -61,8 +66,8 @@ def _leaves(part: bytes, depth: int, default: str = "text/plain") -> Iterator[tu
     shown = described(head)
     shown.set_default_type(default)
     boundary = shown.get_boundary()
-    if shown.get_content_maintype() == "multipart" and depth < _DEPTH:
-        inner = "message/rfc822" if shown.get_content_type() == "multipart/digest" else "text/plain"
+    if shown.get_content_maintype() == "multipart" and depth < DEPTH:
+        inner = default_below(shown)
         found = pieces(body, boundary) if boundary else []
         for piece in found[2::2]:
             yield from _leaves(below(piece), depth + 1, inner)
@@ -72,7 +77,12 @@ def _leaves(part: bytes, depth: int, default: str = "text/plain") -> Iterator[tu
         yield shown, decoded(shown, body)
 
 
-def _is_file(head: Described) -> bool:
+def default_below(head: Described) -> str:
+    """What the parts of this multipart are that don't say it."""
+    return "message/rfc822" if head.get_content_type() == "multipart/digest" else "text/plain"
+
+
+def is_file(head: Described) -> bool:
     return head.get_content_disposition() == "attachment" or head.get_filename() is not None
 
 
@@ -86,20 +96,22 @@ def _text(head: Described, content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _attachment(head: Described, content: bytes, html: str, number: int) -> Attachment:
+def _attachment(head: Described, content: Bytes, html: str, number: int) -> Attachment:
     kind, content_id = head.get_content_type(), _word(head.get("content-id")).strip("<> ")
     if kind in CALENDAR_TYPES:
-        return Attachment(INVITE_NAME, INVITE_TYPE, without_method(content))
+        return Attachment(INVITE_NAME, INVITE_TYPE, without_method(whole(content)))
     shown = head.get_content_disposition() != "attachment" or f"cid:{content_id}" in html
     return Attachment(_name(head, kind, content, number), kind, content, bool(content_id) and shown, content_id)
 
 
-def _name(head: Described, kind: str, content: bytes, number: int) -> str:
+def _name(head: Described, kind: str, content: Bytes, number: int) -> str:
     """Its own, or, for an attached message, its subject."""
     if own := _word(head.get_filename()):
         return own
     if kind == "message/rfc822":
-        return (_word(email.message_from_bytes(content).get("subject"))[:100] or "message") + ".eml"
+        return (
+            _word(email.message_from_bytes(next(pieces_of(content), b"")).get("subject"))[:100] or "message"
+        ) + ".eml"
     return {"text/plain": f"part{number}.txt", "text/html": f"part{number}.html"}.get(kind, f"part{number}")
 
 

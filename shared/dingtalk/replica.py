@@ -13,9 +13,10 @@ from shared.dingtalk.content import Contents
 from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.limits import LARGEST
 from shared.dingtalk.mailbox import Mailbox, known
-from shared.dingtalk.mime import KEY_HEADER, prepare
+from shared.dingtalk.mime import KEY_HEADER
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
+from shared.dingtalk.preparing import Prepared, prepare
 from shared.dingtalk.search import Search, Wanted
 from shared.model.errors import (
     NoClientPassword,
@@ -29,24 +30,33 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
+from shared.model.spooled import LARGEST_ENCODED, Content, size_of
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
-from shared.ports.world import Executor
+from shared.ports.world import Executor, Into, Spool
 
 Json = Any
 
 
 class DingTalkMail:
     """One mailbox. `imap` is None without a client password: then nothing can be created here, all else goes on.
-    `turn` is the number of the present poll; it decides which quiet folders are looked at."""
+    `turn` is the number of the present poll; it decides which quiet folders are looked at. `largest`: bytes, as
+    encoded, of a message that may be fetched into a spool, or put here from a file."""
 
     side: Side = DINGTALK
 
     def __init__(
-        self, alimail: Alimail, imap: ImapDoor | None, user: str, executor: Executor, turn: Callable[[], int]
+        self,
+        alimail: Alimail,
+        imap: ImapDoor | None,
+        user: str,
+        executor: Executor,
+        turn: Callable[[], int],
+        largest: int = LARGEST_ENCODED,
     ) -> None:
+        self._largest = largest
         self._mailbox = Mailbox(alimail, user, executor)
-        self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor)
+        self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor, largest)
         self._imap = imap
         self._executor = executor
         self._turn = turn
@@ -112,18 +122,21 @@ class DingTalkMail:
         """The names of the mailbox's own tags, from now on shown as categories: a person makes them in DingTalk."""
         return frozenset(self._mailbox.learn_tags().values())
 
-    def fetch(self, id: str) -> Message:
+    def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The message without its original bytes. What the REST door doesn't give whole is read by IMAP, as long as
         there is a client password (see content.py)."""
-        return self._contents.whole(id, self._original)
+        return self._contents.whole(id, self._original, spool)
 
-    def _original(self, shown: Json) -> bytes | None:
+    def head(self, id: str) -> Message:
+        return mapping.message(self._mailbox.message(id, mapping.HEAD), ())
+
+    def _original(self, shown: Json, into: Into | None) -> Content | None:
         item = mapping.item(shown)
         if self._imap is None:
             return None
         try:
             return self._imap.original(
-                self._name(self._imap, item.folder), Sought(item.message_id, item.received, item.size)
+                self._name(self._imap, item.folder), Sought(item.message_id, item.received, item.size), into
             )
         except NoClientPassword:
             return None
@@ -177,15 +190,16 @@ class DingTalkMail:
         mark: str,
         permit: Permit,
     ) -> Created:
-        """APPEND the original bytes (ValueError without them), find the id by the key in a listing, then set the tags.
-        What goes wrong after the APPEND is no error, for the copy is there: without an id it is found by `find`, and
-        unless `listed` only a read tells whether it shows the flag."""
+        """APPEND the original bytes (ValueError without them), which may stand in a file, find the id by the key in a
+        listing, then set the tags. What goes wrong after the APPEND is no error, for the copy is there: without an id
+        it is found by `find`, and unless `listed` only a read tells whether it shows the flag."""
         door = self._door()
         if message.mime is None:
             raise ValueError("a copy in DingTalk is made from the original bytes, and this message has none")
-        if len(message.mime) > LARGEST:
-            raise TooLarge(f"the message has {len(message.mime)} bytes, {LARGEST} can be carried", code="size")
-        mime = prepare(message.mime, key)
+        size, most = size_of(message.mime), LARGEST if isinstance(message.mime, bytes) else self._largest
+        if size > most:
+            raise TooLarge(f"the message has {size} bytes, {most} can be carried", code="size")
+        mime = prepare(message.mime, key) if isinstance(message.mime, bytes) else Prepared.of(message.mime, key)
         try:
             name, received = self._name(door, folder), message.received
             door.append(name, mime, read=read, received=received, permit=permit, answered=message.answered)

@@ -103,6 +103,13 @@ class StoreUnavailable(TandemError):
     scope: Scope = "app"
 
 
+class NoRoom(TandemError):
+    """This machine's disk takes no more of what is too large for its memory: nothing was kept, nothing was sent."""
+
+    retryable = True
+    scope: Scope = "app"
+
+
 class NewerState(TandemError):
     """The state was written by a newer version of Tandem: nothing was read from it or written to it."""
 

@@ -35,7 +35,8 @@ class Link:
     None when both are originals. `gone`: that side vanished, the other keeps its item. `unsure`: fields whose last
     write was not seen to land. `made`: creates so far. `written`: when the copy was made. `waits`: why a step of this
     link waits, "" if none does. `read_elsewhere`: the side whose message asks for a receipt and was read on the other
-    side alone; it stays unread, and the two count as equal."""
+    side alone; it stays unread, and the two count as equal. `stub`: our copy says only where the original is, which is
+    too large to be carried."""
 
     key: str
     mid: str
@@ -51,6 +52,7 @@ class Link:
     waits: str = ""
     tries: int = 0
     read_elsewhere: Side | None = None
+    stub: bool = False
 
     def expected(self, side: Side) -> State:
         """What this side shows when there is nothing to do."""
@@ -75,7 +77,8 @@ class Intent:
     `side`: where the effect happens. create: `source` is the id on the other side, `state` what the copy is made with,
     `received` its date, `mark` the target's position before it. write: `target` is the id on this side, `want` the
     changes, `state` what it showed of them. retire: `target` is our copy whose original came late.
-    `missed`: when a look for the key first found nothing."""
+    `missed`: when a look for the key first found nothing. `large`: a carrier makes the copy, beside the runs
+    (carry.py); `stub`: what is made only stands for the original."""
 
     key: str
     kind: Literal["create", "write", "retire"]
@@ -93,6 +96,8 @@ class Intent:
     attempts: int = 1
     settle_after: float = 0.0
     missed: float | None = None
+    large: bool = False
+    stub: bool = False
 
     @property
     def id(self) -> str:

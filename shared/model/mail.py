@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.model.spooled import Content
 from shared.model.words import Flag, Importance, Role
 
 
@@ -101,7 +102,7 @@ class Attachment:
 
     name: str
     content_type: str
-    content: bytes
+    content: Content
     inline: bool = False
     content_id: str = ""
 
@@ -129,7 +130,7 @@ class Message:
     html: str
     attachments: tuple[Attachment, ...]
     importance: Importance = "normal"
-    mime: bytes | None = None
+    mime: Content | None = None
     answered: bool = False
     forwarded: bool = False
 

@@ -34,6 +34,13 @@ LAG = Metric(
     " was noticed (imported, moved, missed), from then; any other change from the notification or look by which it was"
     " noticed",
 )
+CARRIED = Metric(
+    "tandem.carried_bytes",
+    "histogram",
+    "By",
+    ("pair", "kind", "side"),
+    "sizes of the large messages that were put on the other side, beside the runs; `side` is where the original is",
+)
 POLLED = Metric(
     "tandem.polled",
     "count",
@@ -101,6 +108,7 @@ STORAGE = Metric(
 METRICS = (
     MIRRORED,
     LAG,
+    CARRIED,
     POLLED,
     BRAKE,
     SET_ASIDE,

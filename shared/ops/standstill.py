@@ -7,6 +7,7 @@ from shared.model.pairs import Pair
 from shared.ports.state import Op, Table
 from shared.ports.world import Clock, Random
 from shared.sync.calls import partition
+from shared.sync.carry import is_under_way
 from shared.sync.lease import Lease, Leases
 from shared.sync.schema import SCHEMA, Schema
 
@@ -21,10 +22,10 @@ class Standstill:
         self._table, self._clock, self._random, self._lease, self._schema = table, clock, random, lease, schema
 
     def take(self, pair: Pair) -> Lease:
-        """The lease of a paused pair, as soon as the run that has it ends. Unavailable when that takes longer than a
-        lease does."""
+        """The lease of a paused pair, as soon as the run that has it ends, and nobody carries a large message of it.
+        Unavailable when that takes longer than a lease does."""
         leases, end = self._leases(pair), self._clock.monotonic() + self._lease + 5.0
-        while (lease := leases.take(self._random.token())) is None:
+        while is_under_way(self._table, partition(pair.id)) or (lease := leases.take(self._random.token())) is None:
             if self._clock.monotonic() > end:
                 raise Unavailable(f"a run of pair {pair.id} does not end; the pair is paused: try again later")
             self._clock.sleep(1.0)

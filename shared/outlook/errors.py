@@ -38,6 +38,8 @@ CODES: dict[str, type[TandemError]] = {
     "erroraccessdenied": NotPermitted,
     "authorization_requestdenied": NotPermitted,
     "invalidauthenticationtoken": NotPermitted,
+    "errormessagesizeexceeded": TooLarge,
+    "errorattachmentsizelimitexceeded": TooLarge,
     "errorcorruptdata": Refused,
     "errorinvalidrecipients": Refused,
     "errorcannotopenfileattachment": Refused,

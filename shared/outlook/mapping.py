@@ -15,6 +15,7 @@ from typing import Any
 
 from shared.model.errors import Unavailable
 from shared.model.mail import Address, Attachment, Item, Message, Row
+from shared.model.spooled import Content, pieces_of, whole
 from shared.model.words import Flag, Importance
 
 Json = Mapping[str, Any]
@@ -103,7 +104,7 @@ def item(value: Json) -> Item:
         sender=_address(value.get("from")),
         recipients=tuple(a for a in map(_address, recipients) if a),
         size=int(own[_plain(SIZE)]) if own.get(_plain(SIZE), "").isdecimal() else None,
-        key=own.get(_plain(KEY), ""),
+        key=own_key(value),
         version=version(value),
         draft=bool(value.get("isDraft")),
         wants_receipt=bool(value.get("isReadReceiptRequested")),
@@ -118,6 +119,11 @@ def version(value: Json) -> str:
     """The tag that If-Match takes."""
     change_key = value.get("changeKey")
     return str(value.get("@odata.etag") or (f'W/"{change_key}"' if change_key else ""))
+
+
+def own_key(value: Json) -> str:
+    """Our mark on a message, "" if it has none."""
+    return _own(value).get(_plain(KEY), "")
 
 
 def _own(value: Json) -> dict[str, str]:
@@ -135,10 +141,10 @@ def _address(value: Json | None) -> str:
 
 
 # ---- a message on its way to DingTalk: the original bytes
-def message(mime: bytes, item: Item) -> Message:
+def message(mime: Content, item: Item) -> Message:
     """What a read by id shows is taken from `item`; everything else stands in the bytes' header. Bodies and attachments
     stay in the bytes."""
-    head = BytesHeaderParser(policy=default).parsebytes(mime)
+    head = BytesHeaderParser(policy=default).parsebytes(next(pieces_of(mime), b""))
     return Message(
         message_id=item.message_id,
         subject=_header(head, "subject"),
@@ -203,7 +209,7 @@ def creating(message: Message, read: bool, flag: Flag, key: str, categories: Seq
         "isRead": read,
         "flag": {"flagStatus": TO_GRAPH[flag]},
         "categories": list(categories),
-        "attachments": [_attachment(a) for a in message.attachments],
+        "attachments": [attached(a) for a in message.attachments],
         "singleValueExtendedProperties": _properties(message, read, key),
     }
     if message.from_ is not None:
@@ -238,12 +244,13 @@ def _recipient(address: Address) -> dict[str, Any]:
     return {"emailAddress": {"name": address.name or address.address, "address": address.address}}
 
 
-def _attachment(attachment: Attachment) -> dict[str, Any]:
+def attached(attachment: Attachment) -> dict[str, Any]:
+    """With its bytes: for one that is small."""
     value: dict[str, Any] = {
         "@odata.type": "#microsoft.graph.fileAttachment",
         "name": attachment.name or "attachment",
         "contentType": attachment.content_type or "application/octet-stream",
-        "contentBytes": base64.b64encode(attachment.content).decode(),
+        "contentBytes": base64.b64encode(whole(attachment.content)).decode(),
         "isInline": attachment.inline,
     }
     return {**value, "contentId": attachment.content_id} if attachment.content_id else value

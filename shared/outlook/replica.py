@@ -4,36 +4,49 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import quote
 
 from shared.model.answers import fits
 from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
 from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Trace
+from shared.model.spooled import LARGEST_ENCODED, Content, pieces_of
 from shared.model.words import OUTLOOK, Flag, Side
 from shared.outlook import mapping
+from shared.outlook.building import Builder, is_large
 from shared.outlook.delta import Delta
 from shared.outlook.errors import FOLDER_GONE, GONE, code_of
 from shared.outlook.folders import PURGED, Folders
+from shared.outlook.head import head
 from shared.outlook.shapes import ITEM
+from shared.outlook.staging import Staging
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
 from shared.ports.replica import Permit
+from shared.ports.world import Into, Spool
 
 HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
 """How the original bytes of a message begin, and no page of a proxy."""
+ENCODED = 1.4
+"""What base64 and its line ends make of one byte, with something to spare for the texts."""
 KEPT = 1000
 """How many messages are kept from reads, for when they are fetched."""
 QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
 
 
 class OutlookMail:
-    """One mailbox, with immutable ids on every call. `user` is its address or id."""
+    """One mailbox, with immutable ids on every call. `user` is its address or id. `largest`: bytes, as encoded, of a
+    message that may be fetched into a spool."""
 
     side: Side = OUTLOOK
 
-    def __init__(self, graph: Graph, user: str) -> None:
+    def __init__(self, graph: Graph, user: str, largest: int = LARGEST_ENCODED) -> None:
+        self._largest = largest
         self._graph, self._mailbox = graph, f"/users/{quote(user, safe='@')}"
         self._folders, self._delta = Folders(graph, self._mailbox), Delta(graph, self._mailbox)
+        self._staging = Staging(graph, self._mailbox)
+        self._builder = Builder(graph, self._mailbox, self._staging)
         self._purged: str | None = None
         self._read: dict[str, Item] = {}
 
@@ -44,7 +57,7 @@ class OutlookMail:
         """Reads by id and the first page of each folder's delta go in one batch of up to 20."""
         tree = None
         if collections is None:
-            tree = self._folders.tree()
+            tree = self.tree()
             collections = [f.id for f in tree if f.role not in ("drafts", "system")]
         ids, folders = list(dict.fromkeys(ids)), list(dict.fromkeys(collections))
         parts = [Part(f"{self._message(id)}?{QUERY}") for id in ids]
@@ -58,7 +71,8 @@ class OutlookMail:
         return Observed(items, self._delta.changes(cursors, dict(zip(folders, streams, strict=True)), tree))
 
     def tree(self) -> tuple[Folder, ...]:
-        return self._folders.tree()
+        self._staging.saw(tree := self._folders.tree())
+        return tree
 
     def is_empty(self, folder: str) -> bool:
         return self._folders.is_empty(folder)
@@ -98,24 +112,44 @@ class OutlookMail:
                 items[id] = None
             elif isinstance(error := failure("a message", answer), NotPermitted):
                 raise error
+        items = self._apart(items)
         if len(self._read) > KEPT:
             self._read.clear()
         self._read |= {id: item for id, item in items.items() if item is not None}
         return items
 
+    def _apart(self, items: Mapping[str, Item | None]) -> dict[str, Item | None]:
+        """What is still being put together is no message: it isn't there. Where nobody can tell, it is unknown."""
+        self._staging.learn(item for item in items.values() if item is not None)
+        held = {id: item is not None and self._staging.holds(item) for id, item in items.items()}
+        return {id: None if held[id] else item for id, item in items.items() if held[id] is not None}
+
     def labels(self) -> None:
         """Outlook takes any name."""
 
-    def fetch(self, id: str) -> Message:
+    def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The original bytes, with what the last read by id showed."""
         item = self._read.get(id) or self._one(id)
-        if (item.size or 0) <= LARGEST:
-            mime = self._graph.get_bytes(f"{self._message(id)}/$value", "a message's content")
-            if not HEADER.match(mime):
-                raise Unavailable("Graph answered with something else than a message's content", code="no_mime")
-            if len(mime) <= LARGEST:
-                return mapping.message(mime, item)
-        raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")
+        mime = self._content(id, item.size or 0, spool)
+        if not HEADER.match(next(pieces_of(mime), b"")):
+            raise Unavailable("Graph answered with something else than a message's content", code="no_mime")
+        return mapping.message(mime, item)
+
+    def _content(self, id: str, size: int, spool: Spool | None) -> Content:
+        """`size` is Graph's, before encoding, and 0 when it says none. In memory unless it may be too large for it."""
+        url, what, most = f"{self._message(id)}/$value", "a message's content", self._largest if spool else LARGEST
+        if size > most:
+            raise TooLarge(f"the message has {size} bytes, {most} can cross", code="too_large")
+        if spool and not 0 < size * ENCODED <= LARGEST:
+            encoded = min(round(size * ENCODED), most) or most
+            return self._graph.get_spooled(url, what, Into(spool, most), encoded)
+        mime = self._graph.get_bytes(url, what)
+        if len(mime) > most:
+            raise TooLarge(f"the message has {len(mime)} bytes as encoded, {most} can cross", code="too_large")
+        return mime
+
+    def head(self, id: str) -> Message:
+        return head(self._graph, self._message(id), self._read.get(id) or self._one(id))
 
     def _one(self, id: str) -> Item:
         items = self.observe([id]).items
@@ -130,7 +164,8 @@ class OutlookMail:
         return ""
 
     def find(self, trace: Trace) -> Found:
-        """By the key property or the Message-ID, in the whole mailbox, deleted items included."""
+        """By the key property or the Message-ID, in the whole mailbox, deleted items included, but for what is still
+        being put together."""
         if trace.key:
             test = f"singleValueExtendedProperties/Any(ep: ep/id eq '{mapping.KEY}' and ep/value eq {_text(trace.key)})"
         elif trace.message_id:
@@ -142,7 +177,10 @@ class OutlookMail:
         items = [_item(value) for value in self._graph.pages(self._graph.get(url, what), what)]
         if None in items:
             raise Unavailable(f"{what}: Graph's answer shows a message that can't be read", code="no_item")
-        return Found(tuple(item for item in items if item is not None))
+        found = {item.id: item for item in items if item is not None}
+        if (apart := self._apart(found)).keys() != found.keys():
+            raise Unavailable(f"{what}: the folder of what was found is unknown", code="no_folder")
+        return Found(tuple(item for item in apart.values() if item is not None))
 
     # ---- writing
     def create(
@@ -157,10 +195,20 @@ class OutlookMail:
         mark: str,
         permit: Permit,
     ) -> Created:
-        """One POST that makes a message that is no draft, with everything in it."""
+        """One POST that makes a message that is no draft, with everything in it; one that is too large for that is put
+        together out of sight (see building.py)."""
         what, url = "a new message", f"{self._mailbox}/mailFolders/{quote(folder, safe='')}/messages"
-        made = self._graph.send("POST", url, mapping.creating(message, read, flag, key, categories), what, permit)
-        return Created(member(made, "id", what))
+        self._staging.is_not(folder)
+        if not is_large(message):
+            with suppress(TooLarge):
+                body = mapping.creating(message, read, flag, key, categories)
+                return Created(member(self._graph.send("POST", url, body, what, permit), "id", what))
+        bare = mapping.creating(replace(message, attachments=()), read, flag, key, categories)
+        return Created(self._builder.build(message, bare, folder, key, permit))
+
+    def tidy(self, permit: Permit) -> None:
+        """Now and then: throw away for good what crashes left of messages that were being put together."""
+        self._staging.tidy(permit)
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
         """A PATCH for read, flag and categories, then a move, each with If-Match (not heeded for moves, perhaps)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.model.answers import Must
 from shared.outlook.mapping import OF_GRAPH
 
-_RECIPIENT = {"emailAddress": {"address": str, "name": str}}
+RECIPIENT = {"emailAddress": {"address": str, "name": str}}
 _FLAG = {"flagStatus": Must(frozenset(OF_GRAPH))}
 
 ROW = {
@@ -24,9 +24,9 @@ ITEM = {
     "parentFolderId": Must(str),
     "receivedDateTime": str,
     "subject": str,
-    "from": _RECIPIENT,
-    "toRecipients": [_RECIPIENT],
-    "ccRecipients": [_RECIPIENT],
+    "from": RECIPIENT,
+    "toRecipients": [RECIPIENT],
+    "ccRecipients": [RECIPIENT],
     "isDraft": bool,
     "isReadReceiptRequested": bool,
     "importance": str,

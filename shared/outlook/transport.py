@@ -6,23 +6,39 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from shared.model.answers import Must, fits, parsed
 from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable
+from shared.model.spooled import Spooled
 from shared.outlook.errors import error, seconds
 from shared.outlook.tokens import Tokens
 from shared.ports.replica import Permit
-from shared.ports.world import Clock, Executor, HttpRequest, HttpResponse, Random, Transport, TransportError
+from shared.ports.world import (
+    Clock,
+    Executor,
+    HttpRequest,
+    HttpResponse,
+    Into,
+    Random,
+    TooMuch,
+    Transport,
+    TransportError,
+)
 
 IMMUTABLE = 'IdType="ImmutableId"'
 PARTS = 20
 """The most requests one $batch takes."""
 LARGEST = 3_900_000
 """Bytes of a request as encoded; Graph refuses one over 4 MB."""
+UTMOST = 4 << 20
+"""Where that refusal begins, if its MB are the larger ones."""
 PATIENCE, TURNS = 2.0, 4
 """A Retry-After up to this many seconds is waited for within the run, so often in a row; a longer one ends it."""
 PAGES = 5000
 """Pages after which a list is taken for one without an end."""
+UPLOAD_HOSTS = (".office.com", ".office365.com", ".office365.us", ".partner.outlook.cn")
+"""How the hosts of upload sessions end, in Microsoft's clouds."""
 PACE = 100_000
 """Bytes per second that a request with a large body, or answer, is given time for beyond 30 s."""
 
@@ -93,6 +109,21 @@ class Graph:
             raise error(what, answer.status, answer.headers, answer.body, effect=False)
         return answer.body
 
+    def get_spooled(self, url: str, what: str, into: Into, expected: int) -> Spooled:
+        """Bytes too many for memory. It has time for `expected` of them. TooLarge when more come than `into` takes."""
+        request = self._request("GET", url, IMMUTABLE)
+        try:
+            answer = self._exchange(replace(request, timeout=request.timeout + expected / PACE, into=into), what)
+        except Unavailable as exc:
+            if isinstance(exc.__cause__, TooMuch):
+                raise TooLarge(f"{what}: over the {into.most} bytes that can be carried", code="too_large") from None
+            raise
+        if answer.status == 413:
+            raise TooLarge(f"{what}: Graph doesn't give it, for its size", code="413")
+        if answer.status != 200 or answer.spooled is None:
+            raise error(what, answer.status, answer.headers, answer.body, effect=False)
+        return answer.spooled
+
     def batch(self, parts: Sequence[Part], what: str) -> list[Answer]:
         """One answer per part, in order, in as few requests as Graph allows; a single part goes by itself. Parts that
         are throttled go again after their own Retry-After when that is short; Throttled when it isn't."""
@@ -125,7 +156,7 @@ class Graph:
             {"id": str(n), "method": "GET", "url": part.url, "headers": {"prefer": part.preferences}}
             for n, part in parts.items()
         ]
-        request = self._request("POST", "/$batch", IMMUTABLE, _encoded({"requests": requests}))
+        request = self._request("POST", "/$batch", IMMUTABLE, encoded({"requests": requests}))
         answer = self._exchange(replace(request, timeout=request.timeout + len(parts)), what)
         if answer.status == 429:
             return {n: Answer(429, answer.headers) for n in parts}
@@ -145,13 +176,14 @@ class Graph:
         what: str,
         permit: Permit | None = None,
         headers: Mapping[str, str] | None = None,
+        most: int = LARGEST,
     ) -> Any:
         """A request with an effect -> its answer's JSON object, None when it has no body. `permit` is called as the
         last thing before it leaves, also when it leaves again with a new token. OutcomeUnknown when no usable answer
         came; TooLarge before anything leaves."""
-        data = b"" if body is None else _encoded(body)
-        if len(data) > LARGEST:
-            raise TooLarge(f"{what}: over the {LARGEST} bytes that one request takes", code="too_large")
+        data = b"" if body is None else encoded(body)
+        if len(data) > most:
+            raise TooLarge(f"{what}: over the {most} bytes that one request takes", code="too_large")
         request = replace(self._request(method, url, IMMUTABLE, data, headers), effect=True)
         answer = self._exchange(request, what, permit)
         if not 200 <= answer.status < 300:
@@ -159,6 +191,35 @@ class Graph:
         if answer.body and not isinstance(_parsed(answer.body), dict):
             raise OutcomeUnknown(f"{what}: Graph's answer is no JSON object", code="no_json")
         return _parsed(answer.body)
+
+    def upload(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        permit: Permit | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """One request to an upload session, whatever is answered. Its URL is on a host of Outlook's and carries its own
+        right: our token never goes there (Graph: attach large files). OutcomeUnknown when no complete answer came."""
+        if not self._takes_uploads(url):
+            raise Unavailable(f"{what}: Graph pointed to another place; nothing was sent there", code="foreign_link")
+        if permit is not None:
+            permit()
+        try:
+            return self._transport.send(
+                HttpRequest(method, url, dict(headers or {}), body, 30.0 + len(body) / PACE, effect=method != "GET")
+            )
+        except TransportError as exc:
+            raise OutcomeUnknown(f"{what}: Outlook gave no complete answer", code="no_answer") from exc
+
+    def _takes_uploads(self, url: str) -> bool:
+        """Graph's own host and, over TLS, Outlook's."""
+        asked, own = urlsplit(url), urlsplit(self._base)
+        if (asked.scheme, asked.netloc) == (own.scheme, own.netloc):
+            return True
+        return asked.scheme == "https" and asked.netloc.lower().endswith(UPLOAD_HOSTS)
 
     # ---- one exchange
     def _request(
@@ -212,7 +273,7 @@ def member(made: Any, name: str, what: str, kind: type[TandemError] = OutcomeUnk
     return value
 
 
-def _encoded(body: Mapping[str, Any]) -> bytes:
+def encoded(body: Mapping[str, Any]) -> bytes:
     """Halves of characters, which broken mail leaves behind, become question marks."""
     return json.dumps(body, ensure_ascii=False).encode(errors="replace")
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
 from shared.model.words import Flag, Side
+from shared.ports.world import Spool
 
 Permit = Callable[[], None]
 """Called as the last thing before each request that has an effect leaves; raises LeaseLost to stop it."""
@@ -58,8 +59,13 @@ class Replica(Protocol):
         """The names of categories that this side can hold, None when it takes any."""
         ...
 
-    def fetch(self, id: str) -> Message:
-        """The whole message. NotFound; TooLarge when it is over what this version carries."""
+    def fetch(self, id: str, spool: Spool | None = None) -> Message:
+        """The whole message. NotFound; TooLarge when it is over what crosses in one piece and there is no `spool`, or
+        over what crosses at all. With a spool its bytes and those of its attachments may stand there."""
+        ...
+
+    def head(self, id: str) -> Message:
+        """The message without texts, attachments and original bytes, however large it is. NotFound."""
         ...
 
     def mark(self, folder: str) -> str:

@@ -11,6 +11,7 @@ from shared.model.errors import (
     LeaseLost,
     MailboxFull,
     NoClientPassword,
+    NoRoom,
     NotFound,
     NotPermitted,
     OutcomeUnknown,
@@ -25,8 +26,10 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
+from shared.model.spooled import size_of
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.sync.brake import Brake
+from shared.sync.large import hand_over, weigh
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.postpone import postpone
@@ -53,15 +56,19 @@ def _batch(run: Run, batch: Sequence[Intent]) -> None:
     parcels = [parcel for intent in batch if (parcel := _prepare(run, intent)) is not None]
     now = run.now()
     for parcel in parcels:
-        size = len(parcel.message.mime or b"") if parcel.message else 0
+        size = size_of(parcel.message.mime) if parcel.message else 0
         parcel.intent = replace(
             parcel.intent, settle_after=now + run.policy.settle(size), mark=parcel.mark, missed=None
         )
-        run.session.put_intent(parcel.intent)
+        if parcel.intent.large:
+            hand_over(run, parcel.intent)
+        else:
+            run.session.put_intent(parcel.intent)
         run.session.note(parcel.intent.mid, _planned(parcel.intent))
     run.session.commit()
     for parcel in parcels:
-        _effect(run, parcel)
+        if not parcel.intent.large:
+            _effect(run, parcel)
     run.session.commit()
 
 
@@ -80,12 +87,12 @@ def _prepare(run: Run, intent: Intent) -> Parcel | None:
         return Parcel(intent)
     try:
         folder = _folder(run, intent, intent.state or {})
-        message = run.replicas[other(intent.side)].fetch(intent.source)
-        return Parcel(intent, message, run.replicas[intent.side].mark(folder))
+        weighed = weigh(run, intent)
+        return Parcel(*weighed, run.replicas[intent.side].mark(folder)) if weighed is not None else None
     except StoreUnavailable:
         raise
     except TandemError as exc:
-        _failed(run, intent, exc)
+        failed(run, intent, exc)
         return None
 
 
@@ -109,7 +116,11 @@ def _effect(run: Run, parcel: Parcel) -> None:
         raise
     except TandemError as exc:
         run.session.close_intent(intent)
-        _failed(run, intent, exc)
+        if isinstance(exc, TooLarge) and intent.kind == "create" and not intent.stub:
+            hand_over(run, intent)
+            run.session.commit()
+        else:
+            failed(run, intent, exc)
         return
     if sent is None:
         run.session.close_intent(intent)
@@ -270,7 +281,7 @@ EFFECTS: dict[str, tuple[Callable[[Run, Parcel], Any], Callable[[Run, Intent, An
 
 
 # ---- what could not be done
-def _failed(run: Run, intent: Intent, exc: TandemError) -> None:
+def failed(run: Run, intent: Intent, exc: TandemError) -> None:
     """Nothing was done. Throttling and outages never count against the item."""
     if isinstance(exc, NotPermitted) and not isinstance(exc, NoClientPassword):
         run.stopped, run.barred = exc, run.barred or intent.side
@@ -294,5 +305,6 @@ REASONS: dict[type[TandemError], str] = {
     TooLarge: "too large",
     MailboxFull: "mailbox full",
     NoClientPassword: "no client password",
+    NoRoom: "no room",
 }
 """Why an effect waits, in words that people see, and waits long: trying again soon would not help."""

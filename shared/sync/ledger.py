@@ -14,6 +14,7 @@ from shared.ports.state import Op, Table
 from shared.sync.lease import Lease, Leases
 from shared.sync.rows import (
     ASKED,
+    CARRY,
     DUE,
     FAILING,
     FOLDER,
@@ -21,6 +22,7 @@ from shared.sync.rows import (
     JOURNAL,
     LINK,
     NOTE,
+    STUB,
     WAITING,
     after,
     cursor_row,
@@ -83,6 +85,7 @@ class Session:
         self._places: dict[str, Group] = {}
         self._notes: dict[Group, list[Entry]] = {}
         self._links_delta = 0
+        self._carried: dict[str, str] = {}
         self.intents: dict[str, Intent] = {
             intent.id: intent for intent in (intent_of_json(e.value) for e in self._scan(INTENT))
         }
@@ -209,6 +212,8 @@ class Session:
         self._index(group, LINK + old.key, old.due(), None)
         if old.tries:
             self._forgive(old.mid, LINK + old.key)
+        if old.stub:
+            self._forgive(old.mid, STUB + old.key)
         for side in SIDES:
             self._release(old, side)
         self._member(old.mid, "links", old.key, False)
@@ -218,13 +223,24 @@ class Session:
     def put_intent(self, intent: Intent) -> None:
         old, group = self.intents.get(intent.id), (intent.mid, intent.key)
         self.intents[intent.id] = intent
+        if intent.large and old is None:
+            self._put(group, CARRY + intent.id, {})
         self._put(group, INTENT + intent.id, to_json(intent))
         self._index(group, INTENT + intent.id, old.settle_after if old else None, intent.settle_after)
+
+    def carried(self) -> dict[str, Mapping[str, Any]]:
+        """What stands of the carriers of large messages, by their intents, read anew. An intent is closed only as long
+        as this stays so."""
+        rows = list(self._scan(CARRY))
+        self._carried = {row.key: row.etag for row in rows}
+        return {row.key[len(CARRY) :]: row.value for row in rows}
 
     def close_intent(self, intent: Intent) -> None:
         old = self.intents.pop(intent.id, None)
         if old is not None:
             group = (old.mid, old.key)
+            if old.large and (etag := self._carried.get(row := CARRY + old.id)):
+                self._collect(group, Op("delete", row, if_match=etag))
             self._index(group, INTENT + old.id, old.settle_after, None)
             self._delete(group, INTENT + old.id)
 

@@ -14,6 +14,7 @@ from shared.model.links import End, Intent, Link, Waiting
 from shared.model.mail import Item, Row
 from shared.model.plans import State
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
+from shared.sync.carry import CARRYING
 from shared.sync.folders import WATCHED
 from shared.sync.labels import is_excluded
 from shared.sync.notes import is_note
@@ -114,7 +115,8 @@ def _place(run: Run, side: Side, item: Item) -> None:
                 return adopt(run, intent, item)
             return run.wait(side, item, "under way", intent.settle_after)
         if intent.kind == "create" and intent.side == other(side) and intent.source == item.id:
-            return run.wait(side, item, "copying", max(intent.settle_after, now + run.policy.busy))
+            reason = CARRYING if intent.large else "copying"
+            return run.wait(side, item, reason, max(intent.settle_after, now + run.policy.busy))
         if intent.kind == "retire" and intent.target == item.id:
             return None
     creates = [i for i in intents if i.kind == "create" and i.mid == mid]

@@ -15,6 +15,7 @@ from email.utils import format_datetime
 
 from shared.model.errors import LeaseLost, OutcomeUnknown, StoreUnavailable, TandemError
 from shared.model.mail import Address, Item, Message, Trace
+from shared.model.spooled import size_of
 from shared.model.words import OUTLOOK, Side, other
 from shared.ports.state import Table
 from shared.sync.brake import APPROVAL
@@ -127,7 +128,7 @@ def _send(run: Run, held: Trouble, side: Side, folder: str, mark: str) -> bool:
     """-> whether it was sent, perhaps. Before that the row says so, and a crash is settled by looking for the key."""
     now, key = run.now(), _key(run, held)
     message = _message(run, held, side, key, now)
-    until = now + run.policy.settle(len(message.mime or b""))
+    until = now + run.policy.settle(size_of(message.mime))
     held = replace(held, on=side, at=now, mark=mark, until=until, due=until, missed=None)
     put(run, held)
     run.session.commit()

@@ -11,6 +11,7 @@ from shared.model.errors import Conflict
 from shared.model.mail import Folder, Found, Message, Observed, Trace
 from shared.ports.replica import Replica
 from shared.ports.state import ANY, Entity, Op, Table
+from shared.ports.world import Spool
 
 
 class Overlay:
@@ -72,8 +73,11 @@ class ReadOnly:
     ) -> Observed:
         return self._replica.observe(ids, cursors, collections)
 
-    def fetch(self, id: str) -> Message:
-        return self._replica.fetch(id)
+    def fetch(self, id: str, spool: Spool | None = None) -> Message:
+        return self._replica.fetch(id, spool)
+
+    def head(self, id: str) -> Message:
+        return self._replica.head(id)
 
     def find(self, trace: Trace) -> Found:
         return self._replica.find(trace)

@@ -16,7 +16,7 @@ from shared.model.metrics import SET_ASIDE
 from shared.model.words import Side, other
 from shared.ports.state import Op, Table
 from shared.sync.ledger import Entry
-from shared.sync.rows import ASKED, FAILING, LINK, after, waiting_row
+from shared.sync.rows import ASKED, FAILING, LINK, STUB, after, waiting_row
 from shared.sync.run import Run
 from shared.sync.troubles import ITEM, trouble
 
@@ -29,6 +29,9 @@ QUARANTINED, LEFT = "quarantined", "left alone"
 
 RETRY, DROP = "retry", "drop"
 """What can be asked."""
+
+TOO_LARGE = "too large"
+"""Why, where a stub stands in the message's place."""
 
 WAITS = "no_twin"
 """The code of a refusal that is no fault of the message: its folder isn't there yet."""
@@ -74,6 +77,21 @@ def refused(run: Run, intent: Intent, exc: TandemError, why: str) -> bool:
     trouble(run, ITEM, failing.side, row, source)
     _tell(run)
     return True
+
+
+def stand_aside(run: Run, link: Link, intent: Intent) -> None:
+    """What crossed only stands for the original, which was too large. It counts as put aside until somebody asks; the
+    stub tells people by itself, without a note."""
+    row, now = STUB + link.key, run.now()
+    failing = Failing(row, intent.kind, intent.side, intent.source, TOO_LARGE, now, at=now)
+    run.session.put_beside(link.mid, row, FAILING + row, asdict(failing))
+    run.note(intent, QUARANTINED, intent.side, why=TOO_LARGE)
+    _tell(run)
+
+
+def is_original_wanted(run: Run, link: Link) -> bool:
+    """Has somebody asked that the original of this stub be tried again?"""
+    return _answered(run, STUB + link.key, link.mid) is None
 
 
 def is_set_aside(run: Run, side: Side, item: Item) -> bool:

@@ -26,6 +26,7 @@ from shared.sync.brake import Brake
 from shared.sync.effects import carry_out
 from shared.sync.folder_round import preview_folders, reconcile_folders
 from shared.sync.labels import is_excluded
+from shared.sync.lane import look_after
 from shared.sync.lease import Leases
 from shared.sync.match import EXCLUDED, plan_create, plan_unlinked
 from shared.sync.notes import keep_notes, tell_barred
@@ -36,6 +37,7 @@ from shared.sync.quarantine import is_link_set_aside, rest_aside
 from shared.sync.rows import HINT, TREE, after, cursor_row
 from shared.sync.run import Run
 from shared.sync.settle import settle
+from shared.sync.stubs import retry
 
 Cursors = Mapping[str, str]
 
@@ -78,6 +80,7 @@ class Reconcile:
         run = self._run
         run.new_round()
         settle(run)
+        look_after(run)
         due = set(run.session.due(run.now()))
         self._collect(self._hints(), frozenset(SIDES))
         folders = preview_folders(run)
@@ -90,6 +93,7 @@ class Reconcile:
         run.new_round()
         settle(run)
         self._leases.clear_dirty()
+        look_after(run)
         hints = self._hints()
         due = set(run.session.due(run.now()))
         self._collect(hints)
@@ -211,6 +215,8 @@ class Reconcile:
             for side in SIDES:
                 link = link.with_end(side, replace(link.end(side), due=None))
             run.session.put_link(replace(link, waits="excluded"))
+            return
+        if link.stub and retry(run, link):
             return
         if "unknown" in {seen[side].word for side in SIDES}:
             for side in SIDES:

@@ -11,6 +11,7 @@
 | `u:<side>:<id>` | an item without a link that waits |
 | `m:<hash>` | links and waiting items by identity |
 | `i:<id>` | an open intent |
+| `carry:<id>` | who carries the large message of that intent, or what became of it; written without the lease |
 | `t:<time>:<row>` | an intent, link or waiting item that is due then |
 | `f:=<key>` | a folder's link: both ids, the agreed names as hashes, what is under way |
 | `f:-<side>:<id>` | a folder that has no part in the pairing, and why |
@@ -40,6 +41,8 @@ SERVICE = "s:"
 LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
 LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
 FAILING, ASKED, NOTE = "failing:", "asked:", "note:"
+CARRY, STUB = "carry:", "stub:"
+"""The latter in the place of a row after `failing:`, `asked:` and `note:item:`: a stub's, with its link's key."""
 
 TREE = "/"
 """In a hint's place of an id: the folder trees have to be walked."""

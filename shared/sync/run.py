@@ -16,8 +16,10 @@ from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.ports.replica import Replica
+from shared.ports.state import WorkQueue
 from shared.ports.telemetry import SILENCE, Telemetry
 from shared.ports.world import Clock, Executor
+from shared.sync.carry import call
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
 from shared.sync.labels import Labels, crossing
@@ -33,6 +35,7 @@ class Policy:
     `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
     Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so.
     `notes`: whether people are told by notes in their mailboxes, with times in `zone`.
+    `large`: bytes above which a message is carried beside the runs; `largest`: above which it isn't carried at all.
     `delete_folders`: sides on which an emptied folder is deleted; elsewhere it stays, empty."""
 
     timeout: float = 30.0
@@ -57,6 +60,8 @@ class Policy:
     junk: Literal["watch", "copy"] = "watch"
     categories: bool = False
     receipts: Literal["careful", "on_read", "never_sent"] = "careful"
+    large: int = 3_900_000
+    largest: int = 150 << 20
     delete_folders: tuple[Side, ...] = SIDES
     notes: bool = True
     zone: tzinfo = UTC
@@ -105,6 +110,8 @@ class Run:
         """The side that may not be opened or written."""
         self.must_yield: Callable[[], bool] = lambda: False
         """Whether live work waits, so that no new effect may start."""
+        self.call_carrier: Callable[[Intent], None] = lambda intent: None
+        """Ask for somebody who carries this large message."""
         self.telemetry: Telemetry = SILENCE
         self.noticed = self.now()
         """When it was noticed that there is something to do (the store's time)."""
@@ -281,11 +288,16 @@ def open_run(
     policy: Policy,
     clock: Clock,
     executor: Executor,
+    queue: WorkQueue | None = None,
 ) -> Run:
-    """A run on what the ledger holds of the folders, with the categories that cross. `key`: the deployment's."""
+    """A run on what the ledger holds of the folders, with the categories that cross. `key`: the deployment's; `queue`:
+    where carriers are asked for, None for one that has no effects."""
     folders, identity = FolderMap.load(session.folder_rows()), Identity(key, pair)
     labels = crossing(policy.categories, identity, replicas.values())
-    return Run(pair, replicas, session, folders, identity, policy, clock, executor, labels)
+    run = Run(pair, replicas, session, folders, identity, policy, clock, executor, labels)
+    if queue is not None:
+        run.call_carrier = lambda intent: call(queue, pair.id, intent)
+    return run
 
 
 JUST_NOW = 3600.0

@@ -307,7 +307,7 @@ class Service:
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, message: Mapping[str, Any], bulk: bool) -> None:
         replicas = {side: self._replicas(pair, side) for side in SIDES}
         policy = replace(self._policy, budget=BULK) if bulk else self._policy
-        run = open_run(pair, session, replicas, self._key, policy, self._clock, self._executor)
+        run = open_run(pair, session, replicas, self._key, policy, self._clock, self._executor, self._queue)
         run.telemetry, at = self._telemetry, message.get("at")
         run.noticed = float(at) if isinstance(at, int | float) else run.now()
         if bulk:
@@ -395,6 +395,7 @@ CAUSES = (
     "dirty",
     "again",
     "upgrade",
+    "carried",
 )
 QUIET = ("catch-up", "due", "dirty", "again")
 """Causes of runs that mostly find nothing to do, and are then not worth a trace."""

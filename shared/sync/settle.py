@@ -10,6 +10,7 @@ from shared.model.mail import Found, Item, Trace
 from shared.model.words import DINGTALK, Side, other
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
+from shared.sync.quarantine import stand_aside
 from shared.sync.run import Run
 
 PENDING = 30.0
@@ -17,9 +18,10 @@ PENDING = 30.0
 
 
 def settle(run: Run) -> None:
-    """Look after every open intent whose effect is certain by now; each is committed on its own."""
+    """Look after every open intent whose effect is certain by now; each is committed on its own. For those of
+    large messages see lane.py."""
     for intent in sorted(run.session.intents.values(), key=lambda i: i.id):
-        if run.now() < intent.settle_after:
+        if intent.large or run.now() < intent.settle_after:
             continue
         try:
             SETTLERS[intent.kind](run, intent)
@@ -31,20 +33,27 @@ def settle(run: Run) -> None:
 
 
 def settle_create(run: Run, intent: Intent) -> None:
-    """Look by key in every folder, trash included. Not found in two looks a minute apart: again."""
+    """Found, it is linked; not there: again."""
     source = _read_or_none(run, other(intent.side), intent.source)
+    if is_missing(run, intent, source):
+        _give_up_or_again(run, intent, source)
+
+
+def is_missing(run: Run, intent: Intent, source: Item | None) -> bool:
+    """Look by key in every folder, trash included, and link what is found; -> whether two looks a minute apart found
+    nothing, and the intent was closed over it."""
     found = _find(run, intent, source)
     free = [item for item in found.items if run.session.link_of(intent.side, item.id) is None]
     if free:
-        return adopt(run, intent, free[0])
-    if found.pending:
-        return run.session.put_intent(replace(intent, settle_after=run.now() + PENDING))
-    if intent.missed is None:
-        later = run.now() + run.policy.reread
-        return run.session.put_intent(replace(intent, missed=run.now(), settle_after=later))
+        adopt(run, intent, free[0])
+        return False
+    if found.pending or intent.missed is None:
+        missed, delay = (intent.missed, PENDING) if found.pending else (run.now(), run.policy.reread)
+        run.session.put_intent(replace(intent, missed=missed, settle_after=run.now() + delay))
+        return False
     run.session.close_intent(intent)
     run.session.note(intent.mid, _entry(intent, "not found"))
-    return _give_up_or_again(run, intent, source)
+    return True
 
 
 def _give_up_or_again(run: Run, intent: Intent, source: Item | None) -> None:
@@ -95,6 +104,7 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
         side,
         made=(old.made if old else 0) + 1,
         written=now,
+        stub=intent.stub,
     )
     run.session.close_intent(intent)
     run.session.drop_waiting(side, id)
@@ -102,9 +112,22 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     if old is not None:
         run.session.close_link(old)
     run.session.put_link(link)
+    if intent.stub:
+        stand_aside(run, link, intent)
+    elif old is not None and old.stub:
+        _retire_stub(run, old)
     run.session.note(intent.mid, _entry(intent, "done"))
     run.mirrored(intent)
     return link
+
+
+def _retire_stub(run: Run, old: Link) -> None:
+    """The original came across after all: what stood for it goes into the trash."""
+    side = old.copy or DINGTALK
+    stub, state = old.end(side).id, dict(old.base)
+    run.session.put_intent(
+        Intent(old.key, "retire", side, old.mid, old.sent, target=stub, state=state, settle_after=run.now())
+    )
 
 
 def sent_at(run: Run, intent: Intent) -> float:

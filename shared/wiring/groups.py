@@ -195,6 +195,11 @@ class App(Group):
         "give the address at which Microsoft reaches this app, without a path, or leave it out to go without push", None
     )
     state: Path = setting("give a folder that this user may write to", Path(".tandem"))
+    spool_folder: Path | None = setting(
+        "give a folder on a disk with 1 GB to spare for large messages on their way, or leave it out for the one that"
+        " this machine has for temporary files",
+        None,
+    )
     table_url: Address | None = setting("give the address of the storage account's tables" + TOGETHER, None)
     queue_url: Address | None = setting("give the address of the storage account's queues" + TOGETHER, None)
     blob_url: Address | None = setting("give the address of the storage account's blobs" + TOGETHER, None)
@@ -211,10 +216,10 @@ class App(Group):
         """Whether state is on Azure, and not in the folder `state`."""
         return self.table_url is not None
 
-    @check("state")
+    @check("state", "spool_folder")
     @classmethod
-    def _from_home(cls, value: Path) -> Path:
-        return value.expanduser()
+    def _from_home(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser()
 
 
 class Mail(Group):
@@ -232,6 +237,12 @@ class Mail(Group):
     notes: bool = setting(
         "set it to false if people shall not find notes in their mailboxes about what stands still, or leave it out",
         True,
+    )
+    largest_mb: int = setting(
+        "give the megabytes above which a message isn't carried across, 4 to 150; a stub stands in its place",
+        150,
+        ge=4,
+        le=150,
     )
     receipts: Literal["careful", "on_read", "never_sent"] = setting(
         "set it to never_sent once you have made sure that these Outlook mailboxes never send receipts, to on_read if"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
@@ -18,6 +18,7 @@ from shared.ops.removal import Removal
 from shared.ops.standstill import Standstill
 from shared.ports.state import Blobs, ReceivingQueue, Secret, Secrets, Table
 from shared.ports.telemetry import SILENCE, Telemetry
+from shared.sync.carrier import Carrier
 from shared.sync.desk import Desk
 from shared.sync.run import Policy
 from shared.sync.schema import SCHEMA, Schema
@@ -32,6 +33,7 @@ from shared.wiring.people import People
 from shared.wiring.replicas import PASSWORD, Replicas, password_name
 from shared.wiring.secrets import needed_secrets
 from shared.wiring.settings import Settings, load_settings
+from shared.wiring.spool import OneSpool
 from shared.wiring.watched import watched
 from shared.wiring.world import hush
 
@@ -46,6 +48,7 @@ CALLBACK = "/api/dingtalk/callback"
 class Product:
     settings: Settings
     service: Service
+    carrier: Carrier
     desk: Desk
     people: People
     pairs: Pairs
@@ -69,6 +72,14 @@ class Product:
         refusals = [refusal for secret in self.needed if (refusal := _refusal(secret)) is not None]
         if refusals:
             raise WrongSettings("\n".join(map(str, refusals)), names=tuple(refusal.code for refusal in refusals))
+
+    def bulk(self, message: Mapping[str, Any]) -> None:
+        """Do what a message of the queue `bulk` asks: carry a large message, or take a short turn that yields to live
+        work."""
+        if "intent" in message:
+            self.carrier.work(message)
+        else:
+            self.service.work(message, bulk=True)
 
     def close(self) -> None:
         """End the connections that are kept; nobody is to use it after that."""
@@ -126,6 +137,19 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
         gauges=_gauges(settings, parts, platform.quota if platform else None),
     )
 
+    carrier = Carrier(
+        table=parts.table,
+        queue=parts.queue,
+        random=parts.random,
+        beside=replicas.beside,
+        spool=OneSpool(settings.spool_folder).open,
+        is_crowded=replicas.is_crowded,
+        pair=pairs.get,
+        key=key,
+        policy=policy,
+        schema=schema,
+        telemetry=parts.telemetry,
+    )
     standstill = Standstill(parts.table, parts.clock, parts.random, settings.lease_seconds, schema)
 
     def close() -> None:
@@ -135,6 +159,7 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
     return Product(
         settings,
         service,
+        carrier,
         desk,
         People(pairs, replicas, parts.secrets, parts.random, desk, _removal(parts, standstill, pairs, service)),
         pairs,
@@ -191,6 +216,7 @@ def _policy(settings: Settings) -> Policy:
         categories=settings.categories,
         receipts=settings.receipts,
         notes=settings.notes,
+        largest=settings.largest_mb << 20,
         zone=settings.rhythm.zone,
         delete_folders=SIDES if settings.alimail_deletes_folders else (OUTLOOK,),
     )

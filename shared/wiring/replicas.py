@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
@@ -94,6 +94,21 @@ class Replicas:
     def _look(self, pair_id: str) -> int:
         """The number of this look, one more at the next."""
         return round(self._parts.table.now() / self._every[pair_id])
+
+    @contextmanager
+    def beside(self, pair: Pair, side: Side) -> Iterator[Replica]:
+        """As `replica`, with an IMAP connection of its own, which is ended with it: nobody waits for what goes over
+        it."""
+        if side == OUTLOOK:
+            yield OutlookMail(self._graph, pair.outlook)
+            return
+        password = self._parts.secrets.get(password_name(pair.id)) or ""
+        door = self._door(pair.dingtalk, password) if password else None
+        try:
+            yield DingTalkMail(self._alimail(pair.mail_domain), door, pair.dingtalk, self._parts.executor, self._turn)
+        finally:
+            if door is not None:
+                door.close()
 
     def is_crowded(self, pair: Pair) -> bool:
         """Whether the rate of the pair's mail domain is used up for now."""

@@ -12,7 +12,7 @@ import ssl
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -28,7 +28,8 @@ from urllib3 import Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from shared.ports.world import HttpRequest, HttpResponse, TransportError
+from shared.model.spooled import Content, Spooled, pieces_of, size_of
+from shared.ports.world import HttpRequest, HttpResponse, TooMuch, TransportError
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ class RequestsTransport:
         self._idle: deque[requests.Session] = deque()
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        deadline = time.monotonic() + request.timeout
+        deadline, sent = time.monotonic() + request.timeout, request.spooled or request.body
         try:
             with self._session() as session:
                 session.trust_env = not is_loopback(urlsplit(request.url).hostname or "")
@@ -130,41 +131,29 @@ class RequestsTransport:
                     request.method,
                     request.url,
                     headers=dict(request.headers),
-                    data=_Upload(request.body, deadline) if request.body else None,
+                    data=_Upload(sent, deadline) if size_of(sent) else None,
                     timeout=Timeout(request.timeout, CONNECT_TIMEOUT, request.timeout),  # type: ignore[arg-type]
                     allow_redirects=False,
                     stream=True,
                 ) as response:
-                    body = self._body(response, deadline)
+                    body, spooled = self._body(request, response, deadline)
         except (OSError, HTTPError, HTTPException, ValueError, zlib.error) as error:
             raise TransportError(f"no complete answer: {type(error).__name__}") from None  # its text holds the URL
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpResponse(response.status_code, headers, body)
+        return HttpResponse(response.status_code, headers, body, spooled)
 
     def close(self) -> None:
         """End the connections that are kept."""
         while self._idle:
             self._idle.pop().close()
 
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        """Not by requests' own unpacking, which takes a cut answer for a whole one."""
-        body, coding = bytearray(), response.headers.get("content-encoding", "identity").strip().lower()
-        if coding not in ("identity", "gzip"):
-            raise TransportError("an answer in a coding that wasn't asked for")
-        if not LENGTH.fullmatch(response.headers.get("content-length", "0")):
-            raise TransportError("no complete answer: its length is no number")
-        packed, came = zlib.decompressobj(wbits=31) if coding == "gzip" else None, False
-        while piece := response.raw.read1(PIECE, decode_content=False):  # what has come, unlike iter_content
-            came = True
-            if packed and packed.eof:
-                raise TransportError("no complete answer: more came than was packed")
-            body += packed.decompress(piece, self._max_body + 1 - len(body)) if packed else piece
-            if len(body) > self._max_body:
-                raise TransportError(f"an answer of more than {self._max_body} bytes")
-            _check(deadline)
-        if packed and came and not packed.eof:
-            raise TransportError("no complete answer: it is packed and cut short")
-        return bytes(body)
+    def _body(self, request: HttpRequest, response: requests.Response, deadline: float) -> tuple[bytes, Spooled | None]:
+        if request.into and 200 <= response.status_code < 300:
+            return b"", request.into.spool.keep(_pieces(response, deadline, request.into.most))
+        body = bytearray()
+        for piece in _pieces(response, deadline, self._max_body):
+            body += piece
+        return bytes(body), None
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:
@@ -179,6 +168,43 @@ class RequestsTransport:
             session.close()
             raise
         self._idle.append(session)
+
+
+def _pieces(response: requests.Response, deadline: float, most: int) -> Iterator[bytes]:
+    """Of a whole body. Not by requests' own unpacking, which takes a cut answer for a whole one."""
+    coding, length = (response.headers.get(f"content-{name}", "") for name in ("encoding", "length"))
+    coding, size = coding.strip().lower() or "identity", 0
+    if coding not in ("identity", "gzip"):
+        raise TransportError("an answer in a coding that wasn't asked for")
+    if not LENGTH.fullmatch(length or "0"):
+        raise TransportError("no complete answer: its length is no number")
+    if int(length or 0) > most:
+        raise TooMuch(f"an answer of more than {most} bytes")
+    came = _arriving(response)
+    for piece in _unpacked(came) if coding == "gzip" else came:
+        size += len(piece)
+        if size > most:
+            raise TooMuch(f"an answer of more than {most} bytes")
+        _check(deadline)
+        yield piece
+
+
+def _arriving(response: requests.Response) -> Iterator[bytes]:
+    while piece := response.raw.read1(PIECE, decode_content=False):  # what has come, unlike iter_content
+        yield piece
+
+
+def _unpacked(came: Iterable[bytes]) -> Iterator[bytes]:
+    packed, empty = zlib.decompressobj(wbits=31), True
+    for piece in came:
+        empty = False
+        while piece:
+            if packed.eof:
+                raise TransportError("no complete answer: more came than was packed")
+            yield packed.decompress(piece, PIECE)
+            piece = packed.unconsumed_tail or packed.unused_data
+    if not empty and not packed.eof:
+        raise TransportError("no complete answer: it is packed and cut short")
 
 
 def _new_session() -> requests.Session:
@@ -244,16 +270,19 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-class _Upload(io.BytesIO):
+class _Upload:
     """A body that stops when the time is up: what leaves later than the timeout might land after we looked for it."""
 
-    def __init__(self, body: bytes, deadline: float) -> None:
-        super().__init__(body)
-        self._deadline = deadline
+    def __init__(self, body: Content, deadline: float) -> None:
+        self._body, self._deadline = body, deadline
 
-    def read(self, size: int | None = -1) -> bytes:
-        _check(self._deadline)
-        return super().read(size)
+    def __len__(self) -> int:
+        return size_of(self._body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in pieces_of(self._body, PIECE):
+            _check(self._deadline)
+            yield piece
 
 
 def _check(deadline: float) -> None:
@@ -294,8 +323,8 @@ class SocketMailStream:
             self._connection.settimeout(self._timeout)
             self._connection.sendall(data)
 
-    def readline(self) -> bytes:
-        self._patient.deadline = time.monotonic() + self._timeout
+    def readline(self, more: float = 0.0) -> bytes:
+        self._patient.deadline = time.monotonic() + self._timeout + more
         with _translated():
             line = self._reader.readline(MAX_LINE)
         if len(line) == MAX_LINE and not line.endswith(b"\n"):

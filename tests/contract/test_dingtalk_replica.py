@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from sandbox.truth import Stored
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.bucket import Bucket
 from shared.dingtalk.imap import ImapDoor
-from shared.dingtalk.mime import prepare
+from shared.dingtalk.limits import LARGEST
+from shared.dingtalk.preparing import prepare
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
 from shared.model.errors import (
@@ -34,8 +36,10 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Created, Item, Message, Observed, Row, Trace
+from shared.model.spooled import Content
 from shared.model.words import Flag
 from tests.support.alimail import ADDRESS, INBOX, PASSWORD, PDF, SENT, TRASH, mime, with_parts
+from tests.support.files import Folder
 from tests.support.secret import known
 
 KEY = "5f0c5d0e-0000-5000-8000-000000000001"
@@ -88,7 +92,7 @@ class Desk:
 
     def create(
         self,
-        content: bytes | None = None,
+        content: Content | None = None,
         *,
         folder: str = INBOX,
         read: bool = True,
@@ -145,7 +149,7 @@ def desks() -> Iterator[list[Desk]]:
         assert (desk.vendor.sent_mail, desk.vendor.receipts, desk.vendor.ignored) == (0, 0, [])
 
 
-def _message(content: bytes | None = None) -> Message:
+def _message(content: Content | None = None) -> Message:
     return Message(
         message_id="one@mail.example", subject="Hello", sender=None, from_=None, to=(), cc=(), bcc=(), reply_to=(),
         sent=None, received=PAST, in_reply_to="", references="", text="", html="", attachments=(),
@@ -231,10 +235,27 @@ class TestCreate:
         with pytest.raises(MailboxFull):
             desk.create()
         desk.box.store.quota = None
-        desk.vendor.switches = replace(desk.vendor.switches, max_append=10)
-        with pytest.raises(Refused):
-            desk.create()
-        assert desk.box.messages() == []
+        for early in (False, True):
+            desk.vendor.switches = replace(desk.vendor.switches, max_append=10, refuses_large_early=early)
+            with pytest.raises(TooLarge):
+                desk.create()
+        desk.vendor.switches = replace(desk.vendor.switches, max_append=10_000)
+        desk.create()
+        assert len(desk.box.messages()) == 1
+
+    def test_a_large_message_crosses_from_its_file_and_one_over_the_most_does_not(self, tmp_path: Path) -> None:
+        desk, spool = Desk(), Folder(tmp_path)
+        content = mime(body="\r\n".join(["x" * 70] * 70_000))
+        assert len(content) > LARGEST
+        with pytest.raises(TooLarge):
+            desk.create(content)
+        made = desk.create(spool.keep([content]))
+        assert made == Created(desk.only.id, listed=True)
+        assert desk.original(desk.only.id) == prepare(content, KEY)
+        desk.replica._largest = len(content) - 1
+        with pytest.raises(TooLarge):
+            desk.create(spool.keep([content]))
+        assert len(desk.box.messages()) == 1
 
 
 class TestCreateOnOtherServers:

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import pytest
 
 from sandbox.microsoft import Switches
+from sandbox.simulation.adapters import answered
 from sandbox.truth import Stored
 from sandbox.web import Request
 from shared.model.errors import (
@@ -27,12 +29,14 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Address, Attachment, Item, Message, Observed, Trace
+from shared.model.spooled import whole
 from shared.model.words import Flag
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
+from tests.support.files import Folder
 from tests.support.graph import CountedRandom, NoExecutor
 from tests.support.microsoft import ADDRESS, BASE, NOW, Tenant, mime
 
@@ -80,10 +84,11 @@ class Desk:
         self.sent.append(request)
         target = "/" + request.url.partition("://")[2].partition("/")[2]
         headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = self.vendor.handle(Request(request.method, target, headers, request.body))
+        body = whole(request.spooled or request.body)
+        answer = self.vendor.handle(Request(request.method, target, headers, body))
         if self.lose and request.effect and f"{request.method} {target}".startswith(self.lose):
             raise TransportError("no complete answer")
-        return HttpResponse(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.body)
+        return answered(request, answer)
 
     def permit(self) -> None:
         self.permits += 1
@@ -295,6 +300,20 @@ def test_a_message_over_the_bound_waits_without_being_fetched(desk: Desk) -> Non
     assert not any("$value" in route for route in asked)
 
 
+def test_with_a_spool_a_message_over_the_bound_comes_as_the_original_bytes(desk: Desk, tmp_path: Path) -> None:
+    original = mime(body="x" * 4_000_000)
+    message = desk.replica.fetch(desk.box.deliver(original), Folder(tmp_path))
+    assert Folder(tmp_path).files() == [original]
+    assert message.subject == "Hello"
+
+
+def test_over_the_size_that_graph_gives_a_message_waits(tmp_path: Path) -> None:
+    desk = Desk(largest_mime=4_000_000)
+    with pytest.raises(TooLarge):
+        desk.replica.fetch(desk.box.deliver(mime(body="x" * 4_000_000)), Folder(tmp_path))
+    assert Folder(tmp_path).files() == []
+
+
 # ---- a copy
 def test_a_copy_is_no_draft_and_has_its_dates_state_thread_and_key(desk: Desk) -> None:
     root = desk.arrives("Root", id="root@ding.example")
@@ -372,14 +391,10 @@ def test_the_original_message_id_is_kept_where_the_vendor_writes_its_own() -> No
     assert desk.item(id).message_id == "letter@ding.example"
 
 
-def test_a_copy_over_the_limit_is_refused_before_anything_leaves(desk: Desk) -> None:
-    big = Attachment("big.bin", "application/octet-stream", b"\0" * 3_000_000)
+def test_a_text_over_the_limit_is_refused_before_anything_leaves(desk: Desk) -> None:
     with desk.counted() as asked, pytest.raises(TooLarge):
-        desk.create(letter(attachments=(big,)))
+        desk.create(letter(html="x" * 3_900_000))
     assert (asked, desk.permits) == (Counter(), 0)
-    id = desk.create(letter(attachments=(replace(big, content=b"\0" * 2_800_000),)))
-    assert id is not None
-    assert [a.size for a in desk.stored(id).attachments] == [2_800_000]
 
 
 def test_a_copy_into_a_full_mailbox_is_refused(desk: Desk) -> None:
@@ -435,6 +450,7 @@ def test_all_that_carry_a_key_are_found(desk: Desk) -> None:
     id = desk.create(letter())
     assert id is not None
     copies = {desk.box.copy(id, desk.trash) for _ in range(60)}
+    desk.look()
     with desk.counted() as asked:
         found = desk.replica.find(Trace(KEY, "", PAST, desk.inbox)).items
     assert {item.id for item in found} == copies | {id}

@@ -12,6 +12,7 @@ from azure.identity import DefaultAzureCredential
 from shared.state.azure_queue import AzureQueue
 from shared.state.azure_table import AzureTable
 from shared.sync.rows import LEASE
+from shared.sync.schema import SCHEMA
 from tests.support.azurite import MISSING, is_installed
 from tests.support.deployment import SECRETS, Deployment, all_secrets, deployment
 from tests.support.package import unpack
@@ -95,24 +96,23 @@ def _shadow(table: Table, partition: str) -> Iterable[Op]:
         if row.key not in done:
             yield Op("put", "zz:" + row.key, {})
 
-STEPS: tuple[Step, ...] = (_shadow,)
+STEPS: tuple[Step, ...] = (*STEPS, _shadow)
+SCHEMA = Schema(STEPS)
 """
-"""What the next version's package has in the place of the line that ends with no steps."""
+"""What the next version's package has after the steps of this one."""
 
 
 def next_version(folder: Path) -> Path:
     app = unpack(folder)
     schema = app / "shared" / "sync" / "schema.py"
-    text = schema.read_text("utf-8")
-    assert text.count(LAST_LINE) == 1
-    schema.write_text(text.replace(LAST_LINE, NEWER), "utf-8")
+    schema.write_text(schema.read_text("utf-8") + NEWER, "utf-8")
     return app
 
 
 TAKEN_OVER = (
-    "this state was written by a newer Tandem (schema 2; this one knows 1): deploy the newer version everywhere"
+    f"this state was written by a newer Tandem (schema {SCHEMA.version + 1}; this one knows {SCHEMA.version}):"
+    " deploy the newer version everywhere"
 )
-LAST_LINE = "STEPS: tuple[Step, ...] = ()\n"
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_a_new_version_takes_over_while_mail_keeps_crossing(
     table = AzureTable(deployed.azure.environment["TANDEM_TABLE_URL"], DefaultAzureCredential())
     (ledger,) = [name for name in table.partitions("p-") if name.endswith(":mail")]
     lease = table.get(ledger, [LEASE])[LEASE].value
-    assert (lease["schema"], lease["migrated"]) == (2, 2)
+    assert (lease["schema"], lease["migrated"]) == (SCHEMA.version + 1, SCHEMA.version + 1)
     assert list(table.scan(ledger, "zz:", "zz;")), "what the old version knew has the rows of the new one"
     queue = AzureQueue(deployed.azure.environment["TANDEM_QUEUE_URL"], DefaultAzureCredential())
     assert [queue.depth(f"{name}-poison") for name in ("poll", "work", "bulk")] == [0, 0, 0]

@@ -152,18 +152,6 @@ def test_a_move_on_one_side_beats_the_trash_on_the_other() -> None:
 
 
 # ---- what waits, and is shown as waiting
-@BOTH_WAYS
-def test_a_message_that_is_too_large_waits_and_is_listed_and_holds_up_nothing(side: Side) -> None:
-    scene = Scene()
-    with scene.no_writes():
-        scene.arrive(side, "large", attachments={"scan.pdf": b"x" * 3_900_000})
-        scene.run(900)
-        assert scene.all(other(side), "large") == []
-        assert scene.waiting() == [(side, "too large")]
-    scene.linked(side, "small")
-    assert scene.waiting() == [(side, "too large")]
-
-
 def test_without_a_client_password_copies_wait_and_the_rest_goes_on() -> None:
     scene = Scene(Scene.drop_password)
     scene.arrive("outlook", "a")

@@ -199,6 +199,9 @@ class ImapServer:
         self.refuse: dict[str, str] = {}
         self.die: list[str] = []
         self.streams = 0
+        self.patience: list[float] = []
+        """What each line was given beyond the usual time."""
+        self.capabilities = "IMAP4rev1 IDLE XLIST UIDPLUS ID SASL-IR"
         self.reachable = True
         self.wrote: Callable[[bytes], object] = lambda data: None
         self.landed: Callable[[str, bytes], object] = lambda command, message: None
@@ -263,7 +266,7 @@ class ImapStream:
         server = self._server
         match name:
             case "CAPABILITY":
-                return [b"* CAPABILITY IMAP4rev1 IDLE XLIST UIDPLUS ID SASL-IR"]
+                return [f"* CAPABILITY {server.capabilities}".encode()]
             case "LOGOUT":
                 return [b"* BYE see you"]
             case "LIST":
@@ -294,7 +297,8 @@ class ImapStream:
     def _say(self, *lines: bytes) -> None:
         self._out += b"".join(line + b"\r\n" for line in lines)
 
-    def readline(self) -> bytes:
+    def readline(self, more: float = 0.0) -> bytes:
+        self._server.patience.append(more)
         return self.read(self._out.find(b"\n") + 1)
 
     def read(self, size: int) -> bytes:

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from shared.ports.world import HttpRequest, HttpResponse
 from shared.wiring.world import RequestsTransport
@@ -86,10 +87,7 @@ class Hasty:
         self._whole, self._most = RequestsTransport(max_body), most
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        short = HttpRequest(
-            request.method, request.url, request.headers, request.body, min(request.timeout, self._most), request.effect
-        )
-        return self._whole.send(short)
+        return self._whole.send(replace(request, timeout=min(request.timeout, self._most)))
 
     def close(self) -> None:
         for session in self._whole._idle:

@@ -27,7 +27,7 @@ HOST_JSON_FAULTS = (
     ('"version": "2.0"', '"version": "3.0"'),
     ("newBatchThreshold", "newBatchSize"),
     ('"batchSize": 16', '"batchSize": 33'),
-    ('"functionTimeout": "00:10:00"', '"functionTimeout": "ten minutes"'),
+    ('"functionTimeout": "01:00:00"', '"functionTimeout": "ten minutes"'),
     ('"messageEncoding": "base64"', '"messageEncoding": "utf8"'),
     ('"maxDequeueCount": 5', '"maxDequeueCount": 0'),
     ("samplingSettings", "sampling"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,9 +17,11 @@ from shared.model.errors import (
     OutcomeUnknown,
     Refused,
     TandemError,
+    TooLarge,
     Unavailable,
 )
 from shared.model.mail import Folder
+from shared.model.spooled import PIECE, Content, whole
 from tests.support.dingtalk import ImapServer, StillClock
 
 RECEIVED = 1727784000.0  # 2024-10-01T12:00:00Z
@@ -30,7 +32,7 @@ def door(server: ImapServer, password: str = "right", clock: StillClock | None =
     return ImapDoor(server, clock or StillClock(), "imap.example", 993, True, "a@b.cn", password)
 
 
-def append(imap: ImapDoor, mime: bytes = MIME, name: str = "INBOX") -> list[str]:
+def append(imap: ImapDoor, mime: Content = MIME, name: str = "INBOX") -> list[str]:
     permits: list[str] = []
     imap.append(name, mime, read=True, received=RECEIVED, permit=lambda: permits.append("permit"))
     return permits
@@ -51,6 +53,115 @@ def test_a_large_message_is_written_in_pieces_of_a_mebibyte() -> None:
     append(door(server), mime)
     assert server.appended[0][1] == mime
     assert max(sizes) == 1 << 20
+
+
+class Letter:
+    """A large message in a file, as far as anybody can tell, and as often as asked. `breaks`: it can't be read on."""
+
+    def __init__(self, size: int = 5_000_000, breaks: Exception | None = None) -> None:
+        self.size, self._breaks = size, breaks
+
+    def pieces(self, most: int = PIECE) -> Iterator[bytes]:
+        whole = b"x: y\r\n\r\n" + b"z" * (self.size - 8)
+        for at in range(0, self.size, most):
+            yield whole[at : at + most]
+            if self._breaks:
+                raise self._breaks
+
+
+def test_a_large_message_goes_from_its_file_in_pieces_and_its_answer_is_waited_for_longer() -> None:
+    server, letter = ImapServer(), Letter()
+    imap = door(server)
+    sizes: list[int] = []
+    server.wrote = lambda data: sizes.append(len(data))
+    assert append(imap, letter) == ["permit"]
+    append(imap)
+    assert [mime for _, mime in server.appended] == [whole(letter), MIME]
+    assert max(sizes) == 1 << 20
+    assert (server.streams, [more for more in server.patience if more > 1]) == (1, [letter.size / 1_000_000])
+
+
+def test_a_large_message_has_time_for_its_size_and_no_more() -> None:
+    server, clock = ImapServer(), StillClock()
+    imap = door(server, clock=clock)
+    server.wrote = lambda data: clock.sleep(15 if len(data) > 1000 else 0)
+    append(imap, Letter())  # five pieces in 75 of 80 seconds
+    server.wrote = lambda data: clock.sleep(25 if len(data) > 1000 else 0)
+    with pytest.raises(OutcomeUnknown):
+        append(imap, Letter())
+    assert len(server.appended) == 1
+
+
+@pytest.mark.parametrize("breaks", [EOFError("short"), OSError("gone"), ValueError("closed")])
+def test_a_file_that_can_not_be_read_on_leaves_no_message(breaks: Exception) -> None:
+    server = ImapServer()
+    with pytest.raises(OutcomeUnknown):
+        append(door(server), Letter(breaks=breaks))
+    assert server.appended == []
+
+
+@pytest.mark.parametrize(
+    ("die", "kind"), [("LOGIN", Unavailable), ("APPEND", Unavailable), ("literal", OutcomeUnknown)]
+)
+def test_a_large_message_whose_connection_is_lost_is_not_sent_again(die: str, kind: type[TandemError]) -> None:
+    server = ImapServer()
+    imap = door(server)
+    server.die = [die]
+    with pytest.raises(kind):
+        append(imap, Letter())
+    append(imap)
+    assert (server.streams, len(server.appended)) == (2, 2 if die == "literal" else 1)
+
+
+@pytest.mark.parametrize("mime", [MIME, Letter()], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("[TOOBIG] no", TooLarge),
+        ("[LIMIT] no", TooLarge),
+        ("message too large", TooLarge),
+        ("Message size exceeds the limit", TooLarge),
+        ("[OVERQUOTA] too large for what is left", MailboxFull),
+        ("[CANNOT] no", Refused),
+    ],
+)
+def test_a_refusal_before_the_message_leaves_says_why(text: str, kind: type[Refused], mime: Content) -> None:
+    server = ImapServer()
+    server.refuse = {"APPEND": text}
+    written: list[int] = []
+    server.wrote = lambda data: written.append(len(data))
+    with pytest.raises(Refused) as caught:
+        append(door(server), mime)
+    assert type(caught.value) is kind
+    assert max(written) < 1000
+
+
+def test_another_command_that_is_refused_for_a_limit_says_nothing_of_a_message() -> None:
+    server = ImapServer()
+    server.refuse = {"STATUS": "[LIMIT] too many connections"}
+    with pytest.raises(Refused) as caught:
+        door(server).position("INBOX")
+    assert type(caught.value) is Refused
+
+
+def test_a_limit_that_the_server_tells_is_kept_to() -> None:
+    server = ImapServer()
+    server.capabilities = "IMAP4rev1 APPENDLIMIT=4999999"
+    with pytest.raises(TooLarge, match="takes 4999999"):
+        append(door(server), Letter())
+    assert not server.count("APPEND")
+    server.capabilities = "IMAP4rev1 APPENDLIMIT=5000000 APPENDLIMIT"
+    append(door(server), Letter())
+    assert len(server.appended) == 1
+
+
+def test_a_large_message_is_not_the_second_to_try_a_refused_password() -> None:
+    server = ImapServer()
+    imap = door(server, "wrong")
+    for mime in (Letter(), Letter(), MIME):
+        with pytest.raises(NoClientPassword):
+            append(imap, mime)
+    assert server.count("LOGIN") == 1
 
 
 def test_one_connection_and_one_login_serve_many_calls() -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import email
 import email.policy
+import random
+import re
+import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dingtalk.mime import RECEIPT_HEADERS, prepare, without_method
+from shared.dingtalk.mime import RECEIPT_HEADERS, without_method
+from shared.dingtalk.preparing import Prepared, prepare, prepared
+from shared.model.errors import TooLarge
+from shared.model.spooled import PIECE
+from tests.support import awkward
 
 KEY = "5f0c5d0e-0000-5000-8000-000000000001"
 FIRST = f"X-Tandem-Key: {KEY}\r\n".encode()
@@ -135,6 +143,78 @@ def test_no_bytes_make_it_fail_or_leave_a_bare_line_feed(head: list[bytes], body
     after = prepare(b"".join(head) + b"\r\n\r\n" + b"".join(body), KEY)
     assert after.startswith(FIRST)
     assert b"\n" not in after.replace(b"\r\n", b"")
+
+
+def cut(mime: bytes, dice: random.Random) -> list[bytes]:
+    """In pieces of random sizes."""
+    most, pieces = dice.choice((2, 30, 1000)), list[bytes]()
+    while mime:
+        size = dice.randint(1, max(most, len(mime) // 100))
+        pieces.append(mime[:size])
+        mime = mime[size:]
+    return pieces
+
+
+LETTERS = awkward.singles("a@b.cn", 1.8e9) + awkward.mixtures("a@b.cn", 1.8e9) + awkward.library()
+
+
+def test_awkward_letters_come_out_the_same_in_whatever_pieces_they_come() -> None:
+    dice = random.Random(5)
+    assert len(LETTERS) > 200
+    for letter in LETTERS:
+        for mime in (letter.mime, letter.mime.replace(b"\r\n", b"\n")):
+            whole = prepare(mime, KEY)
+            assert b"".join(prepared(cut(mime, dice), KEY)) == whole, letter.name
+            assert not re.search(rb"(?<!\r)\n", whole), letter.name
+
+
+@given(st.lists(st.sampled_from(HEADS)), st.lists(st.sampled_from(BODIES)), st.randoms(use_true_random=False))
+def test_no_piece_ends_where_it_matters(head: list[bytes], body: list[bytes], dice: random.Random) -> None:
+    mime = b"".join(head) + b"\r\n\r\n" + b"".join(body)
+    assert b"".join(prepared(cut(mime, dice), KEY)) == prepare(mime, KEY)
+
+
+class Stored:
+    """A message in a file, as far as anybody can tell."""
+
+    def __init__(self, mime: bytes) -> None:
+        self.mime, self.size = mime, len(mime)
+
+    def pieces(self, most: int = PIECE) -> Iterator[bytes]:
+        return (self.mime[at : at + most] for at in range(0, len(self.mime), most))
+
+
+@pytest.mark.parametrize("line", [76, 5_000_000], ids=["lines", "one line"])
+def test_a_large_message_is_prepared_in_pieces_and_says_its_size_before(line: int) -> None:
+    file = b"".join(b"A" * line + b"\r\n" for _ in range(25_000_000 // line))
+    mime = invitation(b"7bit", INVITE).replace(b"AAAA\r\n", file)
+    stored = Stored(mime)
+    tracemalloc.start()
+    try:
+        sizes = [len(piece) for piece in Prepared.of(stored, KEY).pieces()]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    letter = Prepared.of(stored, KEY)
+    assert (letter.size, set(sizes[:-1])) == (sum(sizes), {PIECE})
+    assert b"".join(letter.pieces()) == prepare(mime, KEY) == b"".join(letter.pieces(1000))
+    assert b"METHOD" not in prepare(mime, KEY)
+    assert peak < 10 << 20 < letter.size
+
+
+@pytest.mark.parametrize("head", [b"", b"Content-Type: text/calendar\r\n\r\n"], ids=["header", "invitation"])
+def test_what_would_have_to_be_held_in_memory_and_is_too_large_does_not_cross(head: bytes) -> None:
+    prepare(head + (b"A: " + b"b" * 95 + b"\r\n") * 40_000, KEY)
+    with pytest.raises(TooLarge):
+        prepare(head + (b"A: " + b"b" * 95 + b"\r\n") * 44_000, KEY)
+    with pytest.raises(TooLarge):
+        prepare(head + b"A: b" * 2_000_000, KEY)
+
+
+def test_a_boundary_in_no_charset_and_one_of_two_lines_separate_nothing() -> None:
+    for boundary in (b"boundary*=idna''b", b"boundary*=utf-8''b%0D%0Ab", b"boundary*=unicode-escape''%5Cud800"):
+        mime = b"Content-Type: multipart/mixed; " + boundary + b"\r\n\r\n--b\r\nb\r\n\r\nx\r\n--b--\r\n"
+        assert prepare(mime, KEY) == FIRST + mime
 
 
 def test_everything_stays_parsable_by_a_strict_reader() -> None:

@@ -87,17 +87,70 @@ class TestAttachments:
 
         def put(start: int, end: int) -> Any:
             header = f"bytes {start}-{end - 1}/{size}"
-            return tenant.call("PUT", url, raw=content[start:end], content_range=header, authorization="")
+            type = "application/octet-stream"
+            return tenant.call(
+                "PUT", url, raw=content[start:end], content_range=header, content_type=type, authorization=""
+            )
 
         assert put(piece, size).status == 416
         assert put(0, piece).json["nextExpectedRanges"] == [str(piece)]
-        assert tenant.call("GET", url).json["nextExpectedRanges"] == [f"{piece}-"]
+        assert tenant.call("GET", url, authorization="").json["nextExpectedRanges"] == [f"{piece}-"]
         done = put(piece, size)
         assert done.status == 201
         assert "/Attachments('" in done.headers["location"]
         assert put(0, piece).status == 404
         attachment = tenant.mailbox.messages()[0].attachments[0]
         assert attachment.sha256 == hashlib.sha256(content).hexdigest()
+
+    @pytest.mark.parametrize(
+        ("changed", "status"),
+        [
+            ({}, 200),
+            ({"authorization": "Bearer token"}, 401),
+            ({"content_type": "application/json"}, 400),
+            ({"content_range": "bytes 0-99/4194305"}, 400),
+            ({"content_range": "bytes 0-98/4194304"}, 400),
+            ({"content_range": "bytes 4194300-4194399/4194304"}, 400),
+            ({"content_range": "0-99"}, 400),
+            ({"content_range": "bytes 100-199/4194304"}, 416),
+            ({"raw": bytes(4 * 1024 * 1024), "content_range": "bytes 0-4194303/4194304"}, 413),
+        ],
+    )
+    def test_a_piece_has_to_be_as_announced(self, tenant: Tenant, changed: dict[str, Any], status: int) -> None:
+        sent = {
+            "raw": bytes(100),
+            "content_range": "bytes 0-99/4194304",
+            "content_type": "application/octet-stream",
+            "authorization": "",
+        }
+        url = _session(tenant)
+        assert tenant.call("PUT", url, **{**sent, **changed}).status == status
+
+    def test_a_session_ends_an_hour_after_its_last_piece_and_can_be_ended_before(self, tenant: Tenant) -> None:
+        url, other, type = _session(tenant), _session(tenant), "application/octet-stream"
+        assert tenant.call("DELETE", other, authorization="").status == 204
+        assert tenant.call("GET", other, authorization="").status == 404
+        for first in (0, 100):
+            tenant.clock.now += 3000
+            span = f"bytes {first}-{first + 99}/4194304"
+            answer = tenant.call("PUT", url, raw=bytes(100), content_range=span, content_type=type, authorization="")
+            assert answer.status == 200
+        tenant.clock.now += 3600
+        assert tenant.call("GET", url, authorization="").status == 404
+
+    def test_pieces_count_against_what_a_mailbox_takes_in_five_minutes(self) -> None:
+        tenant = Tenant(Switches(upload_per_5_minutes=1000))
+        url, type = _session(tenant), "application/octet-stream"
+        for first, status in ((0, 200), (600, 429)):
+            span = f"bytes {first}-{first + 599}/4194304"
+            answer = tenant.call("PUT", url, raw=bytes(600), content_range=span, content_type=type, authorization="")
+            assert answer.status == status
+        assert answer.headers["retry-after"] == "300"
+
+    def test_what_a_mailbox_takes_in_one_message_is_a_switch(self) -> None:
+        tenant = Tenant(Switches(largest_message=100))
+        id = tenant.make(flags=None)["id"]
+        assert tenant.mail("POST", f"/messages/{id}/attachments", PDF).code == "ErrorMessageSizeExceeded"
 
     @pytest.mark.parametrize(
         ("item", "code"),
@@ -126,3 +179,11 @@ class TestAttachments:
         id = tenant.make(attachments=[item])["id"]
         parsed = message_from_bytes(tenant.mail("GET", f"/messages/{id}/$value").body, policy=default)
         assert "Inside" in {part["subject"] for part in parsed.walk()}
+
+
+def _session(tenant: Tenant) -> str:
+    """-> the URL of a session for 4 MiB."""
+    id = tenant.make(flags=None)["id"]
+    item = {"AttachmentItem": {"attachmentType": "file", "name": "big.bin", "size": 4194304}}
+    url: str = tenant.mail("POST", f"/messages/{id}/attachments/createUploadSession", item).json["uploadUrl"]
+    return url.removeprefix("https://graph.microsoft.com")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -9,12 +11,14 @@ import pytest
 
 from shared.model.errors import NotFound, NotPermitted, OutcomeUnknown, Throttled, TooLarge, Unavailable
 from shared.model.mail import Item, Row, Trace
+from shared.model.spooled import whole
 from shared.outlook import mapping
 from shared.outlook.folders import WELL_KNOWN
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.transport import LARGEST
-from shared.ports.world import HttpResponse
+from shared.ports.world import HttpRequest, HttpResponse, TooMuch
+from tests.support.files import Folder
 from tests.support.graph import BASE, Wire, answer, batched, lost, refusal
 
 TEXT = "2026-09-21T14:13:20Z"
@@ -374,6 +378,67 @@ def test_a_message_whose_bytes_are_too_large_does_not_cross() -> None:
     with pytest.raises(TooLarge):
         mail(answer(200, sized(LARGEST)), answer(200, b"Subject: " + b"x" * LARGEST))[0].fetch("M")
     assert mail(answer(200, message()), answer(200, b"A: " + b"x" * (LARGEST - 3)))[0].fetch("M").mime
+
+
+def kept(content: bytes) -> Callable[[HttpRequest], HttpResponse]:
+    """Puts the content where the request said."""
+
+    def act(request: HttpRequest) -> HttpResponse:
+        if request.into is None:
+            return answer(200, content)
+        if len(content) > request.into.most:
+            raise TooMuch("an answer of more than asked for")
+        return HttpResponse(200, {}, b"", request.into.spool.keep([content]))
+
+    return act
+
+
+def test_a_large_message_goes_into_the_spool_with_time_for_its_size(tmp_path: Path) -> None:
+    mime = b"Subject: hi\r\n\r\n" + b"x" * LARGEST
+    replica, wire = mail(answer(200, sized(LARGEST)), kept(mime))
+    fetched = replica.fetch("M", Folder(tmp_path))
+    assert (fetched.subject, fetched.message_id) == ("hi", "m@x")
+    assert fetched.mime is not None
+    assert not isinstance(fetched.mime, bytes)
+    assert whole(fetched.mime) == mime
+    assert wire.requests[-1].timeout == 30 + round(LARGEST * 1.4) / 100_000
+
+
+def test_a_small_message_stays_in_memory_and_one_of_unknown_size_does_not(tmp_path: Path) -> None:
+    for known, files in ((1000, 0), (0, 1)):
+        spool = Folder(tmp_path)
+        assert mail(answer(200, sized(known)), kept(b"Subject: hi\r\n\r\nx"))[0].fetch("M", spool).subject == "hi"
+        assert len(spool.files()) == files
+
+
+def test_over_the_largest_size_nothing_crosses_and_nothing_stays_in_the_spool(tmp_path: Path) -> None:
+    spool = Folder(tmp_path)
+    for known, asked in ((LARGEST * 3, 1), (LARGEST * 2, 2)):
+        replica, wire = mail(answer(200, sized(known)), kept(b"Subject: hi\r\n\r\n" + b"x" * LARGEST * 2))
+        replica._largest = LARGEST * 2
+        with pytest.raises(TooLarge):
+            replica.fetch("M", spool)
+        assert len(wire.requests) == asked
+    assert spool.files() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (refusal(404, "ErrorItemNotFound"), NotFound),
+        (refusal(429, retry_after="9"), Throttled),
+        (refusal(413), TooLarge),
+        (refusal(400, "ErrorMessageSizeExceeded"), TooLarge),
+        (answer(503), Unavailable),
+        (lost, Unavailable),
+        (kept(b"<html>"), Unavailable),
+        (kept(b""), Unavailable),
+        (answer(200, b"Subject: hi\r\n\r\nx"), Unavailable),
+    ],
+)
+def test_large_content_that_does_not_come_is_no_message(tmp_path: Path, given: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        mail(answer(200, sized(LARGEST * 2)), given)[0].fetch("M", Folder(tmp_path))
 
 
 def test_what_is_kept_of_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 import traceback
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shared.ports.world import HttpRequest, TransportError
+from shared.model.spooled import whole
+from shared.ports.world import HttpRequest, Into, TooMuch, TransportError
 from shared.wiring import world
 from shared.wiring.world import (
     RequestsTransport,
@@ -29,6 +31,7 @@ from shared.wiring.world import (
     SystemRandom,
     ThreadExecutor,
 )
+from tests.support.files import Folder
 
 # ------------------------------------------------------------------------------------------- time, chance and threads
 
@@ -111,12 +114,15 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body, left = b"", int(self.headers.get("Content-Length") or 0)
+        while left:
+            piece = self.rfile.read(min(left, 1 << 16))
+            body, left = (b"" if self.path == "/thrown-away" else body + piece), left - len(piece)
         self.server.seen.append((self.command, self.path, dict(self.headers.items()), body))
         self.server.ports.add(self.client_address[1])
         self.server.act(self)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
     def reply(self, status: int = 200, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -194,18 +200,79 @@ def test_a_large_body_arrives_whole(server: Server, transport: RequestsTransport
     assert server.seen[0][2]["Content-Length"] == str(len(body))
 
 
-@pytest.mark.parametrize("how", ["plain", "chunked", "packed", "until the end"])
-def test_a_body_is_read_whole_however_it_is_sent(server: Server, transport: RequestsTransport, how: str) -> None:
-    content = bytes(range(256)) * 300
-    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (content[:70_000], content[70_000:], b""))
-    acts: dict[str, Callable[[Handler], None]] = {
-        "plain": lambda handler: handler.reply(body=content),
-        "chunked": lambda handler: handler.reply(body=chunks, Content_Length="", Transfer_Encoding="chunked"),
-        "packed": lambda handler: handler.reply(body=gzip.compress(content), Content_Encoding="gzip"),
-        "until the end": lambda handler: handler.reply(body=content, Content_Length="", Connection="close"),
-    }
-    server.act = acts[how]
-    assert transport.send(HttpRequest("GET", server.url)).body == content
+CONTENT = bytes(range(256)) * 300
+CHUNKS = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (CONTENT[:70_000], CONTENT[70_000:], b""))
+WHOLE: dict[str, Callable[[Handler], None]] = {
+    "plain": lambda handler: handler.reply(body=CONTENT),
+    "chunked": lambda handler: handler.reply(body=CHUNKS, Content_Length="", Transfer_Encoding="chunked"),
+    "packed": lambda handler: handler.reply(body=gzip.compress(CONTENT), Content_Encoding="gzip"),
+    "until the end": lambda handler: handler.reply(body=CONTENT, Content_Length="", Connection="close"),
+}
+
+
+@pytest.mark.parametrize("how", WHOLE)
+def test_a_body_is_read_whole_however_it_is_sent(
+    server: Server, transport: RequestsTransport, tmp_path: Path, how: str
+) -> None:
+    server.act = WHOLE[how]
+    assert transport.send(HttpRequest("GET", server.url)).body == CONTENT
+    spool = Folder(tmp_path)
+    answer = transport.send(HttpRequest("GET", server.url, into=Into(spool, len(CONTENT))))
+    assert answer.body == b""
+    assert answer.spooled is not None
+    assert whole(answer.spooled) == CONTENT
+    with pytest.raises(TooMuch):
+        transport.send(HttpRequest("GET", server.url, into=Into(spool, len(CONTENT) - 1)))
+    assert spool.files() == [CONTENT]
+
+
+def test_a_body_in_a_file_arrives_whole_with_its_length(
+    server: Server, transport: RequestsTransport, tmp_path: Path
+) -> None:
+    spool = Folder(tmp_path)
+    transport.send(HttpRequest("PUT", server.url, spooled=spool.keep([CONTENT] * 10)))
+    transport.send(HttpRequest("POST", server.url, spooled=spool.keep([])))
+    assert [(body, headers["Content-Length"]) for _, _, headers, body in server.seen] == [
+        (CONTENT * 10, str(len(CONTENT) * 10)),
+        (b"", "0"),
+    ]
+    assert "Transfer-Encoding" not in server.seen[0][2]
+
+
+def test_a_large_answer_is_never_in_memory_as_a_whole(
+    server: Server, transport: RequestsTransport, tmp_path: Path
+) -> None:
+    """Also not when a few packed bytes stand for many."""
+    size = 24 << 20
+    packed = gzip.compress(bytes(size))
+    acts: list[Callable[[Handler], None]] = [
+        lambda handler: handler.reply(body=packed, Content_Encoding="gzip"),
+        _long(size),
+    ]
+    spool = Folder(tmp_path)
+    for act in acts:
+        server.act = act
+        tracemalloc.start()
+        try:
+            answer = transport.send(HttpRequest("GET", server.url, into=Into(spool, size)))
+            server.act = lambda handler: handler.reply()
+            transport.send(HttpRequest("PUT", f"{server.url}/thrown-away", spooled=answer.spooled))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert answer.spooled is not None
+        assert answer.spooled.size == size
+        assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("status", [301, 404, 413, 500])
+def test_what_a_refusal_says_is_not_put_into_the_spool(
+    server: Server, transport: RequestsTransport, tmp_path: Path, status: int
+) -> None:
+    server.act = lambda handler: handler.reply(status, b"no")
+    answer = transport.send(HttpRequest("GET", server.url, into=Into(Folder(tmp_path), 1000)))
+    assert (answer.status, answer.body, answer.spooled) == (status, b"no", None)
+    assert Folder(tmp_path).files() == []
 
 
 def test_redirects_and_cookies_are_ignored(server: Server, transport: RequestsTransport) -> None:
@@ -271,6 +338,15 @@ def test_an_answer_over_the_bound_is_refused_also_when_it_is_packed(
         transport.send(HttpRequest("GET", server.url))
 
 
+def _long(size: int) -> Callable[[Handler], None]:
+    def act(handler: Handler) -> None:
+        handler.reply(Content_Length=str(size))
+        for _ in range(size >> 16):
+            handler.wfile.write(bytes(1 << 16))
+
+    return act
+
+
 def _silent(handler: Handler) -> None:
     threading.Event().wait(0.5)
     handler.reply()
@@ -302,7 +378,21 @@ def _trickle(handler: Handler) -> None:
     handler.close_connection = True
 
 
-@pytest.mark.parametrize("act", [_silent, _short, _short_chunks, _reset, _trickle])
+def _short_packed(handler: Handler) -> None:
+    handler.reply(body=gzip.compress(CONTENT)[:-1], Content_Encoding="gzip")
+
+
+@pytest.mark.parametrize("act", [_silent, _short, _short_chunks, _short_packed, _reset, _trickle])
+def test_an_answer_that_is_not_complete_in_time_leaves_nothing_in_the_spool(
+    server: Server, transport: RequestsTransport, tmp_path: Path, act: Callable[[Handler], None]
+) -> None:
+    server.act = act
+    with pytest.raises(TransportError, match="no complete answer"):
+        transport.send(HttpRequest("GET", server.url, timeout=0.2, into=Into(Folder(tmp_path), 100_000)))
+    assert Folder(tmp_path).files() == []
+
+
+@pytest.mark.parametrize("act", [_silent, _short, _short_chunks, _short_packed, _reset, _trickle])
 def test_an_answer_that_is_not_complete_in_time_is_an_error_without_the_address(
     server: Server, transport: RequestsTransport, act: Callable[[Handler], None]
 ) -> None:

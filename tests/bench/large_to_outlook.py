@@ -1,0 +1,126 @@
+"""What one large message takes on its way from DingTalk to Outlook: `python -m tests.bench.large_to_outlook [MB]`.
+
+The product's replicas run in a process of their own, against the simulated vendors on real sockets. Its memory is what
+the system says of that process: the most it held while the message crossed, less what it held right before, after a
+small message had crossed. The copy is compared with the original by its bytes. Without a client password the content
+comes by the REST door, attachment by attachment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from email.message import EmailMessage
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sandbox.vendors import Vendors
+from shared.model.pairs import Pair
+from shared.wiring.parts import Parts
+from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.settings import load_settings
+from shared.wiring.spool import FileSpool
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def letter(to: str, size: int) -> tuple[bytes, str]:
+    """-> a message with an attachment of so many bytes, and the attachment's hash."""
+    content = random.Random(size).randbytes(size)
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "Bob <bob@supplier.example>", to, f"{size} bytes"
+    message["Message-ID"], message["Date"] = f"<{size}@supplier.example>", "Mon, 21 Sep 2026 10:00:00 +0800"
+    message.set_content("Attached")
+    message.add_attachment(content, "application", "pdf", filename="plan.pdf")
+    return message.as_bytes().replace(b"\n", b"\r\n"), hashlib.sha256(content).hexdigest()
+
+
+# ---- the product
+def held(name: str) -> int:
+    """Bytes: VmRSS as it is, VmHWM the most since `clear`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) << 10
+
+
+def cross(facts: dict[str, Any]) -> dict[str, float]:
+    """Carry the message `id` across; what it took."""
+    settings = load_settings({**facts["settings"], "TANDEM_STATE": facts["folder"]})
+    parts = Parts.of(settings)
+    pair = Pair("p", "p", facts["outlook"], facts["dingtalk"], 0.0)
+    if facts["password"]:
+        parts.secrets.set(password_name(pair.id), facts["password"])
+    replicas = Replicas(settings, parts)
+    with replicas.beside(pair, "dingtalk") as source, replicas.beside(pair, "outlook") as target:
+        inbox = next(folder.id for folder in target.tree() if folder.role == "inbox")
+        for id in facts["ids"]:
+            Path("/proc/self/clear_refs").write_text("5")
+            before, began, cpu = held("VmRSS"), time.perf_counter(), time.process_time()
+            with FileSpool(Path(facts["folder"])) as spool:
+                message = source.fetch(id, spool)
+                fetched = time.perf_counter() - began
+                target.create(
+                    message, folder=inbox, read=False, flag="none", key=f"key-{id}", mark="", permit=lambda: None
+                )
+            taken = {
+                "seconds": time.perf_counter() - began,
+                "of these to fetch it": fetched,
+                "CPU seconds": time.process_time() - cpu,
+                "memory, MB": (held("VmHWM") - before) / 1e6,
+            }
+    parts.close()
+    return taken
+
+
+# ---- the vendors
+def measured(size: int, password: bool, folder: str) -> dict[str, float]:
+    """In a fresh process, whose last message is one of `size` bytes."""
+    with Vendors(pairs=1) as vendors:
+        [pair] = vendors.pairs
+        there, here = vendors.dingtalk.mailboxes[pair.dingtalk], vendors.microsoft.mailboxes[pair.outlook]
+        mime, digest = letter(pair.dingtalk, size)
+        ids = [there.deliver(letter(pair.dingtalk, 10_000)[0]), there.deliver(mime)]
+        facts = {
+            "settings": vendors.settings(),
+            "folder": folder,
+            "ids": ids,
+            "password": pair.client_password if password else "",
+            "outlook": pair.outlook,
+            "dingtalk": pair.dingtalk,
+        }
+        vendors.microsoft.counts.clear()
+        vendors.dingtalk.counts.clear()
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.bench.large_to_outlook", "--cross"],
+            cwd=ROOT,
+            input=json.dumps(facts),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        taken: dict[str, float] = json.loads(done.stdout)
+        copies = [m for m in here.messages() if m.tandem_key == f"key-{ids[1]}"]
+        assert [a.sha256 for copy in copies for a in copy.attachments] == [digest], "not the same bytes"
+        asked = Counter(vendors.microsoft.counts) + Counter(vendors.dingtalk.counts)
+        return {**taken, "requests, both messages": asked.total(), "of these pieces": asked["PUT upload"]}
+
+
+def main(arguments: list[str]) -> None:
+    if arguments == ["--cross"]:
+        print(json.dumps(cross(json.load(sys.stdin))))
+        return
+    size = int(float(arguments[0]) * 1_000_000) if arguments else 100_000_000
+    for password in (True, False):
+        with TemporaryDirectory() as folder:
+            taken = measured(size, password, folder)
+        print(f"{size / 1e6:g} MB by {'IMAP' if password else 'REST'}")
+        for name, value in taken.items():
+            print(f"  {name:25} {value:10.1f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
