@@ -16,6 +16,7 @@ from shared.dingtalk.mailbox import Mailbox, known
 from shared.dingtalk.mime import KEY_HEADER, prepare
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
+from shared.dingtalk.refusals import no_password
 from shared.dingtalk.search import Search, Wanted
 from shared.model.errors import (
     NoClientPassword,
@@ -29,6 +30,7 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
+from shared.model.shut import MISSING
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
 from shared.ports.world import Executor
@@ -259,7 +261,7 @@ class DingTalkMail:
 
     def _door(self) -> ImapDoor:
         if self._imap is None:
-            raise NoClientPassword("without a client password nothing can be put into DingTalk", code="login")
+            raise no_password(MISSING)
         return self._imap
 
     def _name(self, door: ImapDoor, folder: str) -> str:

@@ -33,7 +33,8 @@ from shared.sync.postpone import postpone
 from shared.sync.quarantine import refused
 from shared.sync.run import Run
 from shared.sync.settle import confirmed, link_copy
-from shared.sync.troubles import DIRECTIONS, trouble
+from shared.sync.shut import stand_aside
+from shared.sync.troubles import DIRECTIONS, PASSWORD, trouble
 
 
 def carry_out(run: Run, brake: Brake, deadline: float) -> None:
@@ -79,9 +80,11 @@ def _prepare(run: Run, intent: Intent) -> Parcel | None:
     if intent.kind != "create":
         return Parcel(intent)
     try:
+        if run.shut and intent.side == DINGTALK:
+            raise NoClientPassword("nothing new can be put into DingTalk now", code=run.shut)
         folder = _folder(run, intent, intent.state or {})
-        message = run.replicas[other(intent.side)].fetch(intent.source)
-        return Parcel(intent, message, run.replicas[intent.side].mark(folder))
+        mark = run.replicas[intent.side].mark(folder)
+        return Parcel(intent, run.replicas[other(intent.side)].fetch(intent.source), mark)
     except StoreUnavailable:
         raise
     except TandemError as exc:
@@ -276,6 +279,8 @@ def _failed(run: Run, intent: Intent, exc: TandemError) -> None:
         run.stopped, run.barred = exc, run.barred or intent.side
     reason = REASONS.get(type(exc)) or exc.code or type(exc).__name__
     run.note(intent, "refused", intent.side, why=reason)
+    if isinstance(exc, NoClientPassword) and stand_aside(run, intent, exc):
+        return
     if reason in DIRECTIONS and intent.kind == "create":
         trouble(run, reason, intent.side)
     if refused(run, intent, exc, reason):
@@ -293,6 +298,6 @@ def _failed(run: Run, intent: Intent, exc: TandemError) -> None:
 REASONS: dict[type[TandemError], str] = {
     TooLarge: "too large",
     MailboxFull: "mailbox full",
-    NoClientPassword: "no client password",
+    NoClientPassword: PASSWORD,
 }
 """Why an effect waits, in words that people see, and waits long: trying again soon would not help."""

@@ -21,6 +21,7 @@ from shared.sync.observe import adopt_moved, is_certain, may_be
 from shared.sync.quarantine import is_set_aside
 from shared.sync.run import Run
 from shared.sync.settle import adopt
+from shared.sync.troubles import PASSWORD
 
 DAY = 86400.0
 EXCLUDED = "excluded"
@@ -312,6 +313,8 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
         until = (row.first if row else run.now()) + run.policy.hold
         if run.now() < until:
             return run.wait(side, item, "held", until)
+    if run.shut and other(side) == DINGTALK:
+        return run.wait(side, item, PASSWORD, None)
     return plan_create(run, side, item, run.identity.key(side, item.id))
 
 

@@ -36,7 +36,7 @@ class People:
     def add(self, pair: Pair, password: str) -> None:
         """`password` "" leaves it for later. NoClientPassword when it is refused: nothing is added then."""
         if password:
-            self._replicas.try_password(pair.dingtalk, password)
+            self._replicas.try_new(pair, password)
         self._pairs.add(pair)
         if password:
             self._secrets.set(password_name(pair.id), password)
@@ -45,9 +45,10 @@ class People:
     def has_password(self, pair: Pair) -> bool:
         return self._secrets.get(password_name(pair.id)) is not None
 
-    def set_password(self, pair: Pair, password: str) -> None:
-        """NoClientPassword when it is refused: the one that was kept stays."""
-        self._replicas.try_password(pair.dingtalk, password)
+    def set_password(self, pair: Pair, password: str, again: bool = False) -> None:
+        """NoClientPassword when it is refused: the one that was kept stays. One that DingTalk has refused before isn't
+        tried unless `again` says so."""
+        self._replicas.try_password(pair, password, again)
         self._secrets.set(password_name(pair.id), password)
         self._desk.wake(pair)
 

@@ -43,7 +43,7 @@ class Office:
         settings = load_settings(environment)
         parts = Parts.embedded(settings)
         stack.callback(parts.close)
-        self.replicas = Replicas(settings, parts)
+        self.replicas = Replicas(settings, parts, bytes(32))
         stack.callback(self.replicas.close)
         self.vendor, self._imap = vendor, imap
         self.pairs = [Pair(f"pair-{n}", "", f"{n}@a.example", f"{n}@b.example", 0.0) for n in range(mailboxes)]
