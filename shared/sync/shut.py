@@ -1,7 +1,7 @@
 """While nobody can sign in to DingTalk by IMAP nothing new can be put there. What is to be copied stands aside then,
 without a due time, so that thousands of messages cost nothing; state and the other direction go on.
 
-Once somebody can sign in again, DingTalk's folders are listed and what stood aside is due again, the oldest first: it
+Once somebody can sign in again, DingTalk's folders are listed and what stood aside is due again, a page at a time: it
 is linked where it has come there meanwhile, else copied."""
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _opens(run: Run, held: Shut) -> bool:
 
 
 def _release(run: Run, held: Shut) -> None:
-    """One page at a time; within it the one that has waited longest is due first."""
+    """One page; of it the one that has waited longest is due first."""
     rows = run.session.waiting_from(OUTLOOK, held.after, PAGE)
     for row in rows:
         if row.reason == PASSWORD and row.due is None:

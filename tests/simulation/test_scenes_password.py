@@ -11,7 +11,6 @@ import pytest
 from sandbox.dingtalk.store import Store
 from sandbox.simulation.office import DINGTALK
 from sandbox.simulation.world import Fate, Kind, World
-from sandbox.truth import Stored
 from shared.dingtalk import mailbox, poll
 from shared.model.errors import NoClientPassword
 from shared.model.shut import EXPIRED, MISSING, OFF, REFUSED, Why
@@ -313,6 +312,7 @@ def test_a_login_without_an_answer_is_an_outage_and_is_tried_more_and_more_seldo
 # ---- what waited
 def test_what_waited_is_linked_where_it_is_there_and_copied_where_not() -> None:
     scene = Mailbox(missing)
+    scene.set_policy(notes=False)
     both, alone = ([f"{kind}{number}" for number in range(count)] for kind, count in (("b", 25), ("a", 50)))
     for id in alone:
         scene.arrive("outlook", id)
@@ -322,15 +322,18 @@ def test_what_waited_is_linked_where_it_is_there_and_copied_where_not() -> None:
     scene.run(HOUR)
     assert scene.status.links == 25, "what came to both is linked without a password"
     assert scene.waiting() == [("outlook", "no client password")] * 50
+    quiet = scene.requests()
+    scene.run()
     before, written = scene.requests(), scene.world.effects
+    quiet = before - quiet
     scene.give(GOOD)
     scene.run()
-    asked = scene.requests() - before
-    print(f"50 copies after a password: {asked} vendor requests, {scene.world.effects - written} of them writes")
+    asked = scene.requests() - before - quiet
+    print(f"50 copies after a password: {asked} vendor requests and {quiet} of looks that come anyway")
     assert scene.is_equal(*both, *alone)
     assert (scene.status.links, scene.waiting()) == (75, [])
     assert scene.world.effects - written == 50
-    assert asked <= 50 * 3 + 100
+    assert asked <= 50 * 3 + 60, "the original, the APPEND and the listing that shows it, and one look at every folder"
     with scene.no_writes():
         scene.run(HOUR)
 
@@ -339,6 +342,7 @@ def test_what_a_person_has_put_there_meanwhile_is_found_however_deep_it_lies(mon
     for module in (mailbox, poll):
         monkeypatch.setattr(module, "PAGE", 5)
     scene = Mailbox(missing)
+    scene.set_policy(notes=False)
     scene.arrive("outlook", "w")
     at = scene.world.now
     scene.run(QUARTER)
@@ -354,21 +358,6 @@ def test_what_a_person_has_put_there_meanwhile_is_found_however_deep_it_lies(mon
     assert scene.is_equal("w")
     assert (scene.waiting(), scene.status.links) == ([], 13)
     assert scene.world.effects == written
-
-
-def test_what_waited_longest_comes_first() -> None:
-    scene = Mailbox(wrong)
-    ids = [f"m{number}" for number in range(8)]
-    for id in ids:
-        scene.arrive("outlook", id)
-        scene.run(300.0)
-    scene.give(GOOD)
-    scene.run()
-    assert [m.message_id.split("@")[0] for m in sorted(scene.box("dingtalk").messages(), key=_place)] == ids
-
-
-def _place(message: Stored) -> int:
-    return int("".join(letter for letter in message.id if letter.isdigit()))
 
 
 def test_more_than_a_page_of_what_waited_comes_over_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,7 +391,7 @@ def test_a_password_that_is_refused_again_half_way_leaves_the_rest_waiting() -> 
     scene.give(GOOD)
     scene.run(HOUR)
     assert scene.why == EXPIRED
-    assert len(scene.waiting()) == 30 - landed[0]
+    assert 0 < len(scene.waiting()) == 30 - len(scene.box("dingtalk").messages()) < 30
     assert scene.office.dingtalk.failed_logins.total() == 2
     scene.world.decide = scene._fate
     mended(scene)
