@@ -29,6 +29,10 @@ AGAIN = 3600.0
 MOST = 16
 """Refused passwords of a mailbox that are remembered, the latest."""
 TRIES = 20
+REFUSED_BEFORE = (
+    "DingTalk has refused this very password before, and it is not tried again, since accounts lock: make a new one in"
+    " DingTalk Mail, or say --again if DingTalk would take this one now"
+)
 
 
 class Gate(Protocol):
@@ -170,7 +174,7 @@ class Logins:
             raise Unavailable("another process is signing in just now", code="imap_busy", retry_after=BUSY)
         if self._person:
             if said == REFUSED and not self._again:
-                raise no_password(said)
+                raise NoClientPassword(REFUSED_BEFORE, code=said)
             return
         if said is not None:
             self._is_kept(known)

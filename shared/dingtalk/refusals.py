@@ -8,21 +8,8 @@ from __future__ import annotations
 import re
 
 from shared.model.errors import NoClientPassword, TandemError, Unavailable
-from shared.model.shut import EXPIRED, MISSING, OFF, REFUSED, Why
+from shared.model.shut import EXPIRED, OFF, REFUSED, REMEDIES, TEXTS, Why
 
-TEXTS: dict[Why, str] = {
-    MISSING: "no client password is kept for this DingTalk mailbox",
-    REFUSED: "DingTalk refused the client password, and it is not tried again",
-    EXPIRED: "DingTalk says that the client password has expired",
-    OFF: "DingTalk says that IMAP is switched off for this mailbox or the organisation",
-}
-REMEDIES: dict[Why, str] = {
-    MISSING: "make one in DingTalk Mail and give it with `tandem pair password`",
-    REFUSED: "make a new one in DingTalk Mail and give it with `tandem pair password`",
-    EXPIRED: "make a new one in DingTalk Mail and give it with `tandem pair password`",
-    OFF: "switch IMAP and third-party clients on in DingTalk's mail administration, then give the client password, the"
-    " same or a new one, with `tandem pair password`",
-}
 _OUTAGE = re.compile(r"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]", re.IGNORECASE)
 _EXPIRED = re.compile(r"\[EXPIRED\]|\bexpired\b|过期|失效", re.IGNORECASE)
 _SERVICE = re.compile(r"imap|third.?party|client access|三方|客户端", re.IGNORECASE)

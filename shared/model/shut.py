@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 Why = Literal["missing", "refused", "expired", "off"]
@@ -13,6 +14,22 @@ REFUSED: Why = "refused"
 EXPIRED: Why = "expired"
 OFF: Why = "off"
 WHYS: tuple[Why, ...] = get_args(Why)
+PASSWORD = "no client password"
+"""The reason of a message that waits for one of them to be over."""
+
+TEXTS: Mapping[Why, str] = {
+    MISSING: "no client password is kept for this DingTalk mailbox",
+    REFUSED: "DingTalk refused the client password, and it is not tried again",
+    EXPIRED: "DingTalk says that the client password has expired",
+    OFF: "DingTalk says that IMAP is switched off for this mailbox or the organisation",
+}
+REMEDIES: Mapping[Why, str] = {
+    MISSING: "make one in DingTalk Mail and give it with `tandem pair password`",
+    REFUSED: "make a new one in DingTalk Mail and give it with `tandem pair password`",
+    EXPIRED: "make a new one in DingTalk Mail and give it with `tandem pair password`",
+    OFF: "switch IMAP and third-party clients on in DingTalk's mail administration, then give the client password, the"
+    " same or a new one, with `tandem pair password`",
+}
 
 
 def why(code: str) -> Why:

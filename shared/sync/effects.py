@@ -25,6 +25,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
+from shared.model.shut import PASSWORD
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
@@ -34,7 +35,7 @@ from shared.sync.quarantine import refused
 from shared.sync.run import Run
 from shared.sync.settle import confirmed, link_copy
 from shared.sync.shut import stand_aside
-from shared.sync.troubles import DIRECTIONS, PASSWORD, trouble
+from shared.sync.troubles import DIRECTIONS, trouble
 
 
 def carry_out(run: Run, brake: Brake, deadline: float) -> None:

@@ -13,6 +13,7 @@ from shared.model.errors import Unavailable
 from shared.model.links import End, Intent, Link, Waiting
 from shared.model.mail import Item, Row
 from shared.model.plans import State
+from shared.model.shut import PASSWORD
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
 from shared.sync.labels import is_excluded
@@ -21,7 +22,6 @@ from shared.sync.observe import adopt_moved, is_certain, may_be
 from shared.sync.quarantine import is_set_aside
 from shared.sync.run import Run
 from shared.sync.settle import adopt
-from shared.sync.troubles import PASSWORD
 
 DAY = 86400.0
 EXCLUDED = "excluded"

@@ -12,11 +12,11 @@ from typing import Any
 
 from shared.model.errors import NoClientPassword, StoreUnavailable, TandemError
 from shared.model.links import Intent
-from shared.model.shut import EXPIRED, MISSING, OFF, REFUSED, Why, why
+from shared.model.shut import EXPIRED, MISSING, OFF, PASSWORD, REFUSED, Why, why
 from shared.model.words import DINGTALK, OUTLOOK
 from shared.sync.rows import NOTE, SHUT, waiting_row
 from shared.sync.run import Run
-from shared.sync.troubles import PASSWORD, trouble
+from shared.sync.troubles import trouble
 
 CAUSES: Mapping[Why, str] = {
     MISSING: PASSWORD,

@@ -14,7 +14,7 @@ from shared.sync.run import Run
 PATIENCE = 900.0
 """Seconds that a direction may stand still before anybody is told."""
 
-PASSWORD, FULL, RIGHTS, BRAKE, ITEM = "no client password", "mailbox full", "rights", "brake", "item"
+FULL, RIGHTS, BRAKE, ITEM = "mailbox full", "rights", "brake", "item"
 DIRECTIONS = (FULL,)
 """Causes that are over when no item waits for their sake. (Those about the client password: shut.py.)"""
 

@@ -10,7 +10,7 @@ from shared.ports.state import Secrets
 from shared.ports.world import Random
 from shared.sync.desk import Desk
 from shared.wiring.pairs import Pairs
-from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.replicas import Replicas, kept_password, password_name
 
 
 class People:
@@ -43,7 +43,7 @@ class People:
         self._desk.wake(pair)
 
     def has_password(self, pair: Pair) -> bool:
-        return self._secrets.get(password_name(pair.id)) is not None
+        return bool(kept_password(self._secrets, pair.id))
 
     def set_password(self, pair: Pair, password: str, again: bool = False) -> None:
         """NoClientPassword when it is refused: the one that was kept stays. One that DingTalk has refused before isn't

@@ -14,6 +14,7 @@ from shared.dingtalk.logins import Alone, Gate, Logins
 from shared.dingtalk.owner import owner as dingtalk_owner
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
+from shared.model.errors import WrongSettings
 from shared.model.owners import Owner
 from shared.model.pairs import Pair, mail_domain
 from shared.model.words import OUTLOOK, Side
@@ -23,6 +24,7 @@ from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.replica import Replica, Subscriptions
+from shared.ports.state import Secrets
 from shared.sync.calls import partition
 from shared.sync.identity import Identity
 from shared.wiring.credential import graph_credential
@@ -40,6 +42,14 @@ the server when there are thousands of mailboxes."""
 def password_name(pair_id: str) -> str:
     """The secret that holds the client password of the pair's DingTalk mailbox."""
     return PASSWORD + pair_id
+
+
+def kept_password(secrets: Secrets, pair_id: str, fresh: bool = False) -> str:
+    """The pair's client password, "" where there is none, or where somebody has disabled it in the vault."""
+    try:
+        return secrets.get(password_name(pair_id), fresh) or ""
+    except WrongSettings:
+        return ""
 
 
 class Replicas:
@@ -66,7 +76,7 @@ class Replicas:
         kept."""
         if side == OUTLOOK:
             return self._kept_while((pair.outlook,), pair, side, lambda: OutlookMail(self._graph, pair.outlook))
-        password = self._parts.secrets.get(password_name(pair.id)) or ""
+        password = kept_password(self._parts.secrets, pair.id)
         alimail = self._alimail(pair.mail_domain)
         self._make_room(pair)
         stamp = (pair.dingtalk, password)
@@ -181,13 +191,12 @@ class Replicas:
 
     def _logins(self, pair: Pair, password: str, person: bool = False, again: bool = False) -> Logins:
         """The gate of this mailbox for this password, of which no more than a keyed hash is written."""
-        name, secrets = password_name(pair.id), self._parts.secrets
 
         def hashed(text: str) -> str:
             return Identity(self._key, pair).hash("client-password", pair.dingtalk.lower(), text)
 
         def kept() -> str:
-            text = secrets.get(name, fresh=True)
+            text = kept_password(self._parts.secrets, pair.id, fresh=True)
             return hashed(text) if text else ""
 
         ledger, timeout = partition(pair.id), self._settings.request_timeout

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from sandbox.dingtalk.store import Store
+from sandbox.simulation.adapters import SimSecrets
 from sandbox.simulation.office import DINGTALK
 from sandbox.simulation.world import Fate, Kind, World
 from shared.dingtalk import mailbox, poll
-from shared.model.errors import NoClientPassword
+from shared.model.errors import NoClientPassword, WrongSettings
 from shared.model.shut import EXPIRED, MISSING, OFF, REFUSED, Why
 from shared.model.words import SIDES
 from shared.sync import shut
@@ -227,6 +228,27 @@ def test_a_password_that_is_taken_away_leads_back_to_the_same_state() -> None:
     scene.give(GOOD)
     scene.run()
     assert scene.is_equal("a", "b")
+
+
+def test_a_password_that_is_disabled_in_the_vault_is_none_and_stops_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene, get = Mailbox(), SimSecrets.get
+
+    def disabled(secrets: SimSecrets, name: str, fresh: bool = False) -> str | None:
+        if name == password_name("pair-1"):
+            raise WrongSettings("the secret is disabled in the vault: enable it there")
+        return get(secrets, name, fresh)
+
+    monkeypatch.setattr(SimSecrets, "get", disabled)
+    scene.arrive("outlook", "a")
+    scene.arrive("dingtalk", "b")
+    scene.run()
+    assert scene.is_equal("b")
+    assert (scene.why, scene.status.error) == (MISSING, "")
+    monkeypatch.undo()
+    scene.run(QUARTER)
+    assert scene.is_equal("a")
 
 
 def test_a_password_put_into_the_vault_is_found_within_half_an_hour() -> None:
