@@ -30,6 +30,7 @@ class ImapSession:
     def __init__(self, world: World, stores: Mapping[str, Store]) -> None:
         self.world, self.stores = world, stores
         self.store: Store | None = None
+        self.password = ""
         self.selected: Selected | None = None
         self.closed = False
         self._buffer, self._line, self._wanted = bytearray(), b"", 0
@@ -37,6 +38,9 @@ class ImapSession:
         self._idle = b""
 
     def greeting(self) -> bytes:
+        if self.world.switches.imap_off == "greeting":
+            self.closed = True
+            return b"* BYE IMAP service is disabled for this organization\r\n"
         return f"* OK AliYun IMAP Server Ready{self.world.switches.greeting_address}\r\n".encode()
 
     def feed(self, data: bytes) -> bytes:

@@ -41,6 +41,7 @@ class Store:
 
     def __init__(self, world: World, address: str, password: str | None, language: str, aliases: Iterable[str]) -> None:
         self.world, self.address, self.password = world, address, password
+        self.password_expired, self.imap_off = False, False
         self.aliases = tuple(aliases)
         self.name = address.partition("@")[0]
         self.forwards: tuple[str, ...] = ()

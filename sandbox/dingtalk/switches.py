@@ -80,6 +80,14 @@ class Switches:
     """What is over that is refused by its size, before it is sent."""
     append_rules: bool = False
     """A rule that forwards or answers mail runs on an APPENDed message: counted as mail sent."""
+    tells_why: bool = True
+    """A refused login says whether the client password has expired or IMAP is off; else it says no more than that it
+    failed."""
+    imap_off: Literal["no", "greeting", "disabled", "login"] = "no"
+    """IMAP is switched off for the organisation, which is said by the greeting, by the capability LOGINDISABLED or by a
+    refused login."""
+    ends_sessions: bool = False
+    """Who signed in with a password that wouldn't be taken any more is thrown out at the next command."""
     lockout_after: int | None = None
     """After so many refused logins the account takes no password at all."""
 

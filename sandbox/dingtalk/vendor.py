@@ -75,6 +75,11 @@ class DingTalkMail:
     def failed_logins(self) -> Counter[str]:
         return self._world.failed_logins
 
+    @property
+    def logins(self) -> list[tuple[str, str]]:
+        """Every login that was tried at the IMAP door: (address, password)."""
+        return self._world.logins
+
     def add_mailbox(
         self, address: str, *, client_password: str | None, language: str = "zh-CN", aliases: Iterable[str] = ()
     ) -> AliMailbox:

@@ -18,6 +18,7 @@ class World:
         self.lock = threading.RLock()
         self.counts: Counter[str] = Counter()
         self.failed_logins: Counter[str] = Counter()
+        self.logins: list[tuple[str, str]] = []
         self.ignored: list[str] = []
         self.sent_mail = 0
         self.receipts = 0

@@ -123,13 +123,17 @@ def resume(pair: PairName) -> None:
 
 
 @app.command()
-def password(pair: PairName, client_password_stdin: Stdin = False) -> None:
+def password(
+    pair: PairName,
+    client_password_stdin: Stdin = False,
+    again: Annotated[bool, typer.Option("--again", help="Try one that DingTalk has refused before.")] = False,
+) -> None:
     """Give the DingTalk mailbox's client password; it is tried once before it is kept."""
     with product() as built:
         held = find(built.pairs, pair)
         secret = _password(client_password_stdin, optional=False)
-        built.people.set_password(held, secret)
-        console.print("Kept.")
+        built.people.set_password(held, secret, again)
+        console.print("DingTalk took it, and it is kept. What waited for it is linked or copied from now on.")
 
 
 @app.command()

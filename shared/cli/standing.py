@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shared.cli.common import PairName, clock, console, find, product
+from shared.model.shut import MISSING, PASSWORD, REMEDIES, TEXTS
 
 if TYPE_CHECKING:
     from shared.model.pairs import Pair
@@ -27,7 +28,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
     """How every pair stands. The JSON holds ids, counts, codes and times only."""
     with product() as built:
         pairs = built.pairs.list()
-        told = [(pair, _told(pair, built.desk.status(pair))) for pair in pairs]
+        told = [(pair, _told(pair, built.desk.status(pair), built.people.has_password(pair))) for pair in pairs]
         app = built.service.app_status()
         if as_json:
             callbacks = asdict(app.callbacks) if app.callbacks else None
@@ -47,11 +48,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
             console.print("There is no pair yet: see `tandem pair add --help`.")
 
 
-def _told(pair: Pair, status: Status) -> dict[str, Any]:
-    brake = status.brake
+def _told(pair: Pair, status: Status, has_password: bool) -> dict[str, Any]:
+    brake, shut = status.brake, _shut(status, has_password)
     return {
         "pair": pair.id,
-        "state": "paused" if pair.paused else _state(status),
+        "state": "paused" if pair.paused else _state(status, shut),
         "paused_why": pair.paused_why,
         "links": status.links,
         "gone": status.gone,
@@ -64,16 +65,29 @@ def _told(pair: Pair, status: Status) -> dict[str, Any]:
         "last_run": status.ended,
         "last_error": status.error,
         "next_due": status.next_due,
+        "one_way": shut,
         "brake": {"since": brake.since, "removals": len(brake.links), "hash": brake.hash} if brake else None,
     }
 
 
-def _state(status: Status) -> str:
+def _shut(status: Status, has_password: bool) -> dict[str, Any] | None:
+    """Why nothing new can be put into DingTalk, since when, and how much waits for that."""
+    waits = sum(row.reason == PASSWORD for row in status.waiting)
+    if not has_password:
+        return {"why": MISSING, "since": status.shut.since if status.shut else None, "waiting": waits}
+    if status.shut is None or status.shut.opened:
+        return None
+    return {"why": status.shut.why, "since": status.shut.since, "waiting": waits}
+
+
+def _state(status: Status, shut: dict[str, Any] | None) -> str:
     if status.brake:
         return "brake"
     if status.ended is None:
         return "starting"
-    return "trouble" if status.error else "running"
+    if status.error:
+        return "trouble"
+    return "one way" if shut else "running"
 
 
 def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -81,6 +95,8 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines += [("in step", f"{facts['links']} messages"), ("last run", clock(facts["last_run"]))]
     if facts["last_error"]:
         lines.append(("it failed", facts["last_error"]))
+    if facts["one_way"]:
+        lines.append(("one way", _one_way(pair, facts["one_way"])))
     if facts["brake"]:
         lines.append(
             ("brake", f"holds {facts['brake']['removals']} removals: see them with `tandem approve {pair.id}`")
@@ -99,6 +115,12 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["open_intents"]:
         lines.append(("under way", str(facts["open_intents"])))
     return lines
+
+
+def _one_way(pair: Pair, shut: dict[str, Any]) -> str:
+    since = f"since {clock(shut['since'])} " if shut["since"] else ""
+    remedy = REMEDIES[shut["why"]].replace("tandem pair password", f"tandem pair password {pair.id}")
+    return f"{since}nothing new goes to DingTalk, {shut['waiting']} messages wait: {TEXTS[shut['why']]}; {remedy}"
 
 
 def plan(pair: PairName, everything: All = False) -> None:

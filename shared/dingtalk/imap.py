@@ -18,9 +18,21 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 
 from shared.dingtalk.imap_client import Client
 from shared.dingtalk.limits import LARGEST, TIMEOUT, time_for
+from shared.dingtalk.logins import Alone, Gate
 from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
-from shared.model.errors import MailboxFull, NoClientPassword, NoRoom, OutcomeUnknown, Refused, TooLarge, Unavailable
+from shared.dingtalk.refusals import greeting, no_password, refusal
+from shared.model.errors import (
+    MailboxFull,
+    NoClientPassword,
+    NoRoom,
+    OutcomeUnknown,
+    Refused,
+    TandemError,
+    TooLarge,
+    Unavailable,
+)
+from shared.model.shut import OFF, REFUSED
 from shared.model.spooled import Content, size_of
 from shared.ports.replica import Permit
 from shared.ports.telemetry import SILENCE, Telemetry
@@ -92,8 +104,8 @@ class Sought:
 class ImapDoor:
     """One mailbox; one connection, kept and used again, made anew when it has died. `lock` guards it among threads.
 
-    Every method raises Unavailable, or NoClientPassword: accounts lock, so a refused login is the last one that this
-    object tries."""
+    Every method raises Unavailable, or NoClientPassword (its `code` says why). No connection is made, and no login
+    tried, but through `gate`: accounts lock."""
 
     def __init__(
         self,
@@ -107,15 +119,17 @@ class ImapDoor:
         lock: AbstractContextManager[object] | None = None,
         timeout: float = TIMEOUT,
         telemetry: Telemetry = SILENCE,
+        gate: Gate | None = None,
     ) -> None:
         self._telemetry = telemetry
+        self._gate = gate or Alone()
         self._streams = streams
         self._clock = clock
         self._timeout = timeout
         self._address = (host, port, tls)
         self._login = (user, password)
         self._lock = lock or nullcontext()
-        self._refused = not (password and password.isascii() and password.isprintable())
+        self._sendable = bool(password) and password.isascii() and password.isprintable()
         self._client: Client | None = None
         self._positions: dict[str, Position] = {}
 
@@ -241,8 +255,9 @@ class ImapDoor:
             raise _refusal(what, str(error)) from None
 
     def _connected(self) -> Client:
-        if self._refused:
-            raise NoClientPassword("DingTalk's client password is missing or refused: enter a new one", code="login")
+        if not self._sendable:
+            raise no_password(REFUSED)
+        self._gate.look()
         host, port, tls = self._address
         try:
             stream = self._streams.connect(host, port, tls=tls, timeout=self._timeout)
@@ -250,25 +265,50 @@ class ImapDoor:
             raise Unavailable("no IMAP connection could be made") from error
         self._positions.clear()
         try:
-            return self._logged_in(stream)
+            client = self._greeted(stream)
+            self._gate.enter(lambda: self._log_in(client))
         except BaseException:
             stream.close()
             raise
+        return client
 
-    def _logged_in(self, stream: MailStream) -> Client:
+    def _greeted(self, stream: MailStream) -> Client:
+        """NoClientPassword where the server says before any login that it would take none."""
         try:
             client = Client(stream, self._clock, self._timeout)
-            if not client.asks_for_login:
-                raise Unavailable("the IMAP server's greeting doesn't ask for a login", code="imap_greeting")
+        except IMAPClientAbortError:
+            raise Unavailable("the IMAP connection was lost before the login") from None
+        except IMAPClientError as error:
+            raise self._closed(greeting(_said(error))) from None
+        except (TransportError, *GARBLED):
+            raise Unavailable("the IMAP connection was lost before the login") from None
+        if client.takes_no_login:
+            raise self._closed(no_password(OFF))
+        if not client.asks_for_login:
+            raise greeting("")
+        return client
+
+    def _closed(self, error: TandemError) -> TandemError:
+        if isinstance(error, NoClientPassword):
+            self._gate.closed(error)
+        return error
+
+    def _log_in(self, client: Client) -> None:
+        client.begin(self._timeout)
+        try:
             client.login(*self._login)
         except LoginError as error:
             if isinstance(error.__context__, IMAPClientAbortError):
                 raise Unavailable("the IMAP connection was lost during the login") from None
-            self._refused = True
-            raise NoClientPassword("DingTalk refused the client password: enter a new one", code="login") from None
+            raise refusal(_said(error.__context__)) from None
         except (TransportError, IMAPClientError, *GARBLED):
-            raise Unavailable("the IMAP connection was lost before the login") from None
-        return client
+            raise Unavailable("the IMAP connection was lost during the login") from None
+
+
+def _said(error: BaseException | None) -> str:
+    """The server's words. They are looked at, and never told."""
+    text = error.args[0] if error is not None and error.args else ""
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _check_limit(size: int, client: Client) -> None:

@@ -125,6 +125,10 @@ class Client(IMAPClient):  # type: ignore[misc]
     def asks_for_login(self) -> bool:
         return bool(self._imap.state == "NONAUTH")
 
+    @property
+    def takes_no_login(self) -> bool:
+        return "LOGINDISABLED" in self._imap.capabilities
+
     def begin(self, timeout: float) -> None:
         self._imap.begin(timeout)
 

@@ -17,6 +17,7 @@ from shared.dingtalk.mime import KEY_HEADER
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
 from shared.dingtalk.preparing import Prepared, prepare
+from shared.dingtalk.refusals import no_password
 from shared.dingtalk.search import Search, Wanted
 from shared.model.errors import (
     NoClientPassword,
@@ -30,6 +31,7 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
+from shared.model.shut import MISSING
 from shared.model.spooled import LARGEST_ENCODED, Content, size_of
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
@@ -273,7 +275,7 @@ class DingTalkMail:
 
     def _door(self) -> ImapDoor:
         if self._imap is None:
-            raise NoClientPassword("without a client password nothing can be put into DingTalk", code="login")
+            raise no_password(MISSING)
         return self._imap
 
     def _name(self, door: ImapDoor, folder: str) -> str:

@@ -21,16 +21,18 @@ from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
 from shared.sync.quarantine import Failing, set_aside
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, INTENT, LEASE, LINK, WAITING, after, link_of_json, waiting_of_json
+from shared.sync.rows import DUE, INTENT, LEASE, LINK, SHUT, WAITING, after, link_of_json, waiting_of_json
 from shared.sync.run import Policy, Run, open_run
 from shared.sync.schema import SCHEMA, Schema
+from shared.sync.shut import Shut, shut_of
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
-    receipt and were read on the other side alone; `set_aside`: what kept being refused. `ended` and `error`: of the
+    receipt and were read on the other side alone; `set_aside`: what kept being refused; `shut`: nothing new can be put
+    into DingTalk, or what waited for that is due again just now. `ended` and `error`: of the
     last run, None before the first one, "" when it went well."""
 
     links: int
@@ -44,6 +46,7 @@ class Status:
     error: str
     brake: Held | None
     set_aside: tuple[Failing, ...]
+    shut: Shut | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Desk:
         if lease is not None and lease.value.get("migrated", 1) != self._schema.version:
             table = self._taken(name)[0]
         links = [link_of_json(e.value) for e in table.scan(name, LINK, after(LINK))]
+        shut = table.get(name, [SHUT]).get(SHUT)
         due = next((float(e.key.split(":")[1]) for e in table.scan(name, DUE, after(DUE), 1)), None)
         return Status(
             len(links),
@@ -103,6 +107,7 @@ class Desk:
             lease.value["error"] if lease else "",
             held(table, name),
             tuple(set_aside(table, name)),
+            shut_of(shut.value if shut else None),
         )
 
     # ---- the brake

@@ -26,6 +26,7 @@ from shared.model.errors import (
 from shared.model.links import Intent, Link
 from shared.model.mail import Created, Item, Message
 from shared.model.plans import State
+from shared.model.shut import PASSWORD
 from shared.model.spooled import size_of
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.sync.brake import Brake
@@ -36,6 +37,7 @@ from shared.sync.postpone import postpone
 from shared.sync.quarantine import refused
 from shared.sync.run import Run
 from shared.sync.settle import confirmed, link_copy
+from shared.sync.shut import stand_aside
 from shared.sync.troubles import DIRECTIONS, trouble
 
 
@@ -86,9 +88,12 @@ def _prepare(run: Run, intent: Intent) -> Parcel | None:
     if intent.kind != "create":
         return Parcel(intent)
     try:
+        if run.shut and intent.side == DINGTALK:
+            raise NoClientPassword("nothing new can be put into DingTalk now", code=run.shut)
         folder = _folder(run, intent, intent.state or {})
+        mark = run.replicas[intent.side].mark(folder)
         weighed = weigh(run, intent)
-        return Parcel(*weighed, run.replicas[intent.side].mark(folder)) if weighed is not None else None
+        return Parcel(*weighed, mark) if weighed is not None else None
     except StoreUnavailable:
         raise
     except TandemError as exc:
@@ -287,6 +292,8 @@ def failed(run: Run, intent: Intent, exc: TandemError) -> None:
         run.stopped, run.barred = exc, run.barred or intent.side
     reason = REASONS.get(type(exc)) or exc.code or type(exc).__name__
     run.note(intent, "refused", intent.side, why=reason)
+    if isinstance(exc, NoClientPassword) and stand_aside(run, intent, exc):
+        return
     if reason in DIRECTIONS and intent.kind == "create":
         trouble(run, reason, intent.side)
     if refused(run, intent, exc, reason):
@@ -304,7 +311,7 @@ def failed(run: Run, intent: Intent, exc: TandemError) -> None:
 REASONS: dict[type[TandemError], str] = {
     TooLarge: "too large",
     MailboxFull: "mailbox full",
-    NoClientPassword: "no client password",
+    NoClientPassword: PASSWORD,
     NoRoom: "no room",
 }
 """Why an effect waits, in words that people see, and waits long: trying again soon would not help."""

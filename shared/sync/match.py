@@ -13,6 +13,7 @@ from shared.model.errors import Unavailable
 from shared.model.links import End, Intent, Link, Waiting
 from shared.model.mail import Item, Row
 from shared.model.plans import State
+from shared.model.shut import PASSWORD
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.carry import CARRYING
 from shared.sync.folders import WATCHED
@@ -314,6 +315,8 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
         until = (row.first if row else run.now()) + run.policy.hold
         if run.now() < until:
             return run.wait(side, item, "held", until)
+    if run.shut and other(side) == DINGTALK:
+        return run.wait(side, item, PASSWORD, None)
     return plan_create(run, side, item, run.identity.key(side, item.id))
 
 

@@ -10,9 +10,27 @@ Texts = Mapping[str, tuple[str, str]]
 EN: Texts = {
     "no client password": (
         "Tandem: new mail in Outlook doesn't reach DingTalk",
-        "Since {since} new mail in Outlook is not copied to DingTalk: DingTalk's client password is missing,"
-        " has expired or was refused. The other direction goes on, and nothing is lost."
+        "Since {since} new mail in Outlook is not copied to DingTalk: there is no client password for your DingTalk"
+        " mailbox. The other direction goes on, and nothing is lost."
+        "\n\nWhat to do: make a client password in DingTalk Mail and give it to your administrator.",
+    ),
+    "client password refused": (
+        "Tandem: DingTalk refused the client password",
+        "Since {since} new mail in Outlook is not copied to DingTalk: DingTalk refused the client password. It is not"
+        " tried again, so that your account isn't locked. The other direction goes on, and nothing is lost."
         "\n\nWhat to do: make a new client password in DingTalk Mail and give it to your administrator.",
+    ),
+    "client password expired": (
+        "Tandem: the client password for DingTalk has expired",
+        "Since {since} new mail in Outlook is not copied to DingTalk: the client password of your DingTalk mailbox"
+        " has expired. The other direction goes on, and nothing is lost."
+        "\n\nWhat to do: make a new client password in DingTalk Mail and give it to your administrator.",
+    ),
+    "IMAP off": (
+        "Tandem: IMAP is switched off in DingTalk",
+        "Since {since} new mail in Outlook is not copied to DingTalk: IMAP is switched off for your DingTalk mailbox or"
+        " your organisation. The other direction goes on, and nothing is lost."
+        "\n\nWhat to do: ask your administrator to allow IMAP and third-party clients in DingTalk Mail.",
     ),
     "mailbox full dingtalk": (
         "Tandem: the DingTalk mailbox is full",
@@ -50,8 +68,23 @@ EN: Texts = {
 ZH_CN: Texts = {
     "no client password": (
         "Tandem：Outlook 的新邮件无法到达钉钉",
-        "自 {since} 起，Outlook 的新邮件没有复制到钉钉：钉钉邮箱的客户端密码缺失、已过期或被拒绝。另一方向照"
+        "自 {since} 起，Outlook 的新邮件没有复制到钉钉：还没有您的钉钉邮箱的客户端密码。另一方向照常，邮件不会丢失。"
+        "\n\n请在钉钉邮箱中生成客户端密码，并交给管理员。",
+    ),
+    "client password refused": (
+        "Tandem：钉钉拒绝了客户端密码",
+        "自 {since} 起，Outlook 的新邮件没有复制到钉钉：钉钉拒绝了客户端密码。为避免账号被锁定，不再重试。另一方向照"
         "常，邮件不会丢失。\n\n请在钉钉邮箱中生成新的客户端密码，并交给管理员。",
+    ),
+    "client password expired": (
+        "Tandem：钉钉的客户端密码已过期",
+        "自 {since} 起，Outlook 的新邮件没有复制到钉钉：您的钉钉邮箱的客户端密码已过期。另一方向照常，邮件不会丢失。"
+        "\n\n请在钉钉邮箱中生成新的客户端密码，并交给管理员。",
+    ),
+    "IMAP off": (
+        "Tandem：钉钉的 IMAP 已关闭",
+        "自 {since} 起，Outlook 的新邮件没有复制到钉钉：您的钉钉邮箱或您所在组织的 IMAP 已关闭。另一方向照常，邮件不会"
+        "丢失。\n\n请联系管理员在钉钉邮箱中开启 IMAP 和三方客户端。",
     ),
     "mailbox full dingtalk": (
         "Tandem：钉钉邮箱已满",
@@ -88,8 +121,23 @@ ZH_CN: Texts = {
 ZH_TW: Texts = {
     "no client password": (
         "Tandem：Outlook 的新郵件無法到達釘釘",
-        "自 {since} 起，Outlook 的新郵件沒有複製到釘釘：釘釘信箱的用戶端密碼缺少、已過期或遭拒絕。另一方向照"
+        "自 {since} 起，Outlook 的新郵件沒有複製到釘釘：還沒有您的釘釘信箱的用戶端密碼。另一方向照常，郵件不會遺失。"
+        "\n\n請在釘釘信箱中產生用戶端密碼，並交給管理員。",
+    ),
+    "client password refused": (
+        "Tandem：釘釘拒絕了用戶端密碼",
+        "自 {since} 起，Outlook 的新郵件沒有複製到釘釘：釘釘拒絕了用戶端密碼。為避免帳號遭鎖定，不再重試。另一方向照"
         "常，郵件不會遺失。\n\n請在釘釘信箱中產生新的用戶端密碼，並交給管理員。",
+    ),
+    "client password expired": (
+        "Tandem：釘釘的用戶端密碼已過期",
+        "自 {since} 起，Outlook 的新郵件沒有複製到釘釘：您的釘釘信箱的用戶端密碼已過期。另一方向照常，郵件不會遺失。"
+        "\n\n請在釘釘信箱中產生新的用戶端密碼，並交給管理員。",
+    ),
+    "IMAP off": (
+        "Tandem：釘釘的 IMAP 已關閉",
+        "自 {since} 起，Outlook 的新郵件沒有複製到釘釘：您的釘釘信箱或您所在組織的 IMAP 已關閉。另一方向照常，郵件不會"
+        "遺失。\n\n請聯絡管理員在釘釘信箱中開啟 IMAP 和第三方用戶端。",
     ),
     "mailbox full dingtalk": (
         "Tandem：釘釘信箱已滿",

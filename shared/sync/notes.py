@@ -26,6 +26,7 @@ from shared.sync.ledger import Session
 from shared.sync.note_texts import TEXTS
 from shared.sync.rows import FAILING, NOTE
 from shared.sync.run import Run
+from shared.sync.shut import CAUSES, stands
 from shared.sync.troubles import BRAKE, DIRECTIONS, ITEM, RIGHTS, Trouble, load, put, trouble
 
 AGAIN = 900.0
@@ -99,6 +100,8 @@ def _holds(run: Run, held: Trouble, barred: Side | None) -> bool | None:
     if held.cause == ITEM:
         failing = run.session.value(FAILING + held.item)
         return failing is not None and failing["at"] is not None and not failing["left"]
+    if held.cause in CAUSES.values():
+        return stands(run, held.cause)
     assert held.cause in DIRECTIONS
     return any(
         row.side == other(held.side) and row.reason in (held.cause, *UNDECIDED) for row in run.session.each_waiting()

@@ -23,6 +23,8 @@
 | `asked:<row>` | what a person wants of an item that is put aside; written without the lease |
 | `note:<cause>` | what people are to be told, and the note about it (troubles.py); it has a due time too |
 | `brake`, `approval`, `a:<key>` | the brake (brake.py) |
+| `shut` | since when and why nothing new can be put into DingTalk (shut.py); it has a due time too |
+| `login` | what came of logins to the DingTalk mailbox (dingtalk/logins.py); written without the lease |
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
 FAILING, ASKED, NOTE = "failing:", "asked:", "note:"
 CARRY, STUB = "carry:", "stub:"
 """The latter in the place of a row after `failing:`, `asked:` and `note:item:`: a stub's, with its link's key."""
+
+SHUT, LOGIN = "shut", "login"
 
 TREE = "/"
 """In a hint's place of an id: the folder trees have to be walked."""

@@ -14,6 +14,7 @@ from shared.model.metrics import LAG, MIRRORED
 from shared.model.pairs import Pair
 from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
+from shared.model.shut import Why
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.ports.replica import Replica
 from shared.ports.state import WorkQueue
@@ -108,6 +109,8 @@ class Run:
         self.stopped: TandemError | None = None
         self.barred: Side | None = None
         """The side that may not be opened or written."""
+        self.shut: Why | None = None
+        """Why nothing new can be put into DingTalk, as far as this run knows."""
         self.must_yield: Callable[[], bool] = lambda: False
         """Whether live work waits, so that no new effect may start."""
         self.call_carrier: Callable[[Intent], None] = lambda intent: None

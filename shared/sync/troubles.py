@@ -14,9 +14,9 @@ from shared.sync.run import Run
 PATIENCE = 900.0
 """Seconds that a direction may stand still before anybody is told."""
 
-PASSWORD, FULL, RIGHTS, BRAKE, ITEM = "no client password", "mailbox full", "rights", "brake", "item"
-DIRECTIONS = (PASSWORD, FULL)
-"""Causes that are reasons of waiting items too."""
+FULL, RIGHTS, BRAKE, ITEM = "mailbox full", "rights", "brake", "item"
+DIRECTIONS = (FULL,)
+"""Causes that are over when no item waits for their sake. (Those about the client password: shut.py.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Trouble:
         return f"{NOTE}{self.cause}:{self.item or self.side}"
 
 
-def trouble(run: Run, cause: str, side: Side, item: str = "", source: str = "") -> None:
-    """Remember since when, unless it is known; of a message people are told at once."""
-    now = run.now()
-    found = Trouble(cause, side, now, now if item else now + PATIENCE, item, source)
+def trouble(run: Run, cause: str, side: Side, item: str = "", source: str = "", since: float | None = None) -> None:
+    """Remember since when (default: now), unless it is known; of a message people are told at once."""
+    since = run.now() if since is None else since
+    found = Trouble(cause, side, since, since if item else since + PATIENCE, item, source)
     if run.policy.notes and run.session.value(found.row) is None:
         put(run, found)
 

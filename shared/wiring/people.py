@@ -10,7 +10,7 @@ from shared.ports.state import Secrets
 from shared.ports.world import Random
 from shared.sync.desk import Desk
 from shared.wiring.pairs import Pairs
-from shared.wiring.replicas import Replicas, password_name
+from shared.wiring.replicas import Replicas, kept_password, password_name
 
 
 class People:
@@ -36,18 +36,19 @@ class People:
     def add(self, pair: Pair, password: str) -> None:
         """`password` "" leaves it for later. NoClientPassword when it is refused: nothing is added then."""
         if password:
-            self._replicas.try_password(pair.dingtalk, password)
+            self._replicas.try_new(pair, password)
         self._pairs.add(pair)
         if password:
             self._secrets.set(password_name(pair.id), password)
         self._desk.wake(pair)
 
     def has_password(self, pair: Pair) -> bool:
-        return self._secrets.get(password_name(pair.id)) is not None
+        return bool(kept_password(self._secrets, pair.id))
 
-    def set_password(self, pair: Pair, password: str) -> None:
-        """NoClientPassword when it is refused: the one that was kept stays."""
-        self._replicas.try_password(pair.dingtalk, password)
+    def set_password(self, pair: Pair, password: str, again: bool = False) -> None:
+        """NoClientPassword when it is refused: the one that was kept stays. One that DingTalk has refused before isn't
+        tried unless `again` says so."""
+        self._replicas.try_password(pair, password, again)
         self._secrets.set(password_name(pair.id), password)
         self._desk.wake(pair)
 

@@ -100,9 +100,9 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
     hush()
     bare = parts or Parts.of(settings)
     parts = watched(bare, settings)
-    pairs, replicas = Pairs(parts.table, schema), Replicas(settings, parts)
-    platform = open_platform(settings, parts, pairs)
     key, policy = deployment_key(parts.secrets, parts.random), _policy(settings)
+    pairs, replicas = Pairs(parts.table, schema), Replicas(settings, parts, key)
+    platform = open_platform(settings, parts, pairs)
     desk = Desk(
         table=parts.table,
         queue=parts.queue,

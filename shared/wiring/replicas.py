@@ -10,9 +10,11 @@ from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
 from shared.dingtalk.imap import ImapDoor
 from shared.dingtalk.line import SharedLine
+from shared.dingtalk.logins import Alone, Gate, Logins
 from shared.dingtalk.owner import owner as dingtalk_owner
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
+from shared.model.errors import WrongSettings
 from shared.model.owners import Owner
 from shared.model.pairs import Pair, mail_domain
 from shared.model.words import OUTLOOK, Side
@@ -22,6 +24,9 @@ from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
 from shared.ports.replica import Replica, Subscriptions
+from shared.ports.state import Secrets
+from shared.sync.calls import partition
+from shared.sync.identity import Identity
 from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
 from shared.wiring.secrets import app_secret
@@ -39,13 +44,22 @@ def password_name(pair_id: str) -> str:
     return PASSWORD + pair_id
 
 
+def kept_password(secrets: Secrets, pair_id: str, fresh: bool = False) -> str:
+    """The pair's client password, "" where there is none, or where somebody has disabled it in the vault."""
+    try:
+        return secrets.get(password_name(pair_id), fresh) or ""
+    except WrongSettings:
+        return ""
+
+
 class Replicas:
     """One client for each vendor, and a replica for each (pair, side) on it. Safe among threads.
 
-    `_doors`: by pair; `_latest`: the pairs whose doors may be open, the one asked for last at the end."""
+    `key`: the deployment's. `_doors`: by pair; `_left`: those that were given up and are to be closed; `_latest`: the
+    pairs whose doors may be open, the one asked for last at the end."""
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
-        self._settings, self._parts = settings, parts
+    def __init__(self, settings: Settings, parts: Parts, key: bytes) -> None:
+        self._settings, self._parts, self._key = settings, parts, key
         self._graph = _graph(settings, parts)
         self._tokens = _alimail_tokens(settings, parts)
         self._lock = threading.Lock()
@@ -53,18 +67,23 @@ class Replicas:
         self._lookers: dict[str, tuple[str, Replica]] = {}
         self._every: dict[str, float] = {}
         self._doors: dict[str, ImapDoor] = {}
+        self._left: list[ImapDoor] = []
         self._latest: dict[str, None] = {}
         self._kept: dict[tuple[str, Side], tuple[tuple[str, ...], Replica]] = {}
 
     def replica(self, pair: Pair, side: Side) -> Replica:
-        """The same object each time, until an address or the client password changes: a connection that works is kept,
-        and a password that was refused is not tried again."""
+        """The same object each time, until an address or the client password changes: a connection that works is
+        kept."""
         if side == OUTLOOK:
             return self._kept_while((pair.outlook,), pair, side, lambda: OutlookMail(self._graph, pair.outlook))
-        password = self._parts.secrets.get(password_name(pair.id)) or ""
+        password = kept_password(self._parts.secrets, pair.id)
         alimail = self._alimail(pair.mail_domain)
         self._make_room(pair)
-        return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(alimail, pair, password))
+        stamp = (pair.dingtalk, password)
+        kept = self._kept_while(stamp, pair, side, lambda: self._dingtalk(alimail, pair, password))
+        while self._left:
+            self._left.pop().close()
+        return kept
 
     def _make_room(self, pair: Pair) -> None:
         """Hang up where nobody has been for the longest time; whoever comes there again connects anew."""
@@ -102,8 +121,8 @@ class Replicas:
         if side == OUTLOOK:
             yield OutlookMail(self._graph, pair.outlook)
             return
-        password = self._parts.secrets.get(password_name(pair.id)) or ""
-        door = self._door(pair.dingtalk, password) if password else None
+        password = kept_password(self._parts.secrets, pair.id)
+        door = self._door(pair, password, self._logins(pair, password)) if password else None
         try:
             yield DingTalkMail(self._alimail(pair.mail_domain), door, pair.dingtalk, self._parts.executor, self._turn)
         finally:
@@ -123,9 +142,16 @@ class Replicas:
             return outlook_owner(self._graph, address)
         return dingtalk_owner(self._alimail(mail_domain(address)), address)
 
-    def try_password(self, address: str, password: str) -> None:
-        """Sign in to the DingTalk mailbox once. NoClientPassword when it is refused."""
-        with closing(self._door(address, password)) as door:
+    def try_password(self, pair: Pair, password: str, again: bool = False) -> None:
+        """Sign in to the DingTalk mailbox once. NoClientPassword when it is refused, or was before: with `again` even
+        such a one is tried."""
+        gate = self._logins(pair, password, person=True, again=again)
+        with closing(self._door(pair, password, gate)) as door:
+            door.mailboxes()
+
+    def try_new(self, pair: Pair, password: str) -> None:
+        """The same for a pair that isn't kept yet: nothing is remembered of it."""
+        with closing(self._door(pair, password, Alone())) as door:
             door.mailboxes()
 
     def close(self) -> None:
@@ -155,12 +181,14 @@ class Replicas:
             return self._domains[domain, patience]
 
     def _dingtalk(self, alimail: Alimail, pair: Pair, password: str) -> Replica:
-        door = self._door(pair.dingtalk, password) if password else None
+        if (old := self._doors.pop(pair.id, None)) is not None:
+            self._left.append(old)
+        door = self._door(pair, password, self._logins(pair, password)) if password else None
         if door is not None:
             self._doors[pair.id] = door
         return DingTalkMail(alimail, door, pair.dingtalk, self._parts.executor, self._turn)
 
-    def _door(self, user: str, password: str) -> ImapDoor:
+    def _door(self, pair: Pair, password: str, gate: Gate) -> ImapDoor:
         settings, parts = self._settings, self._parts
         return ImapDoor(
             parts.streams,
@@ -168,11 +196,27 @@ class Replicas:
             settings.imap_host,
             settings.imap_port,
             settings.imap_tls,
-            user,
+            pair.dingtalk,
             password,
             threading.Lock(),
             settings.request_timeout,
             parts.telemetry,
+            gate,
+        )
+
+    def _logins(self, pair: Pair, password: str, person: bool = False, again: bool = False) -> Logins:
+        """The gate of this mailbox for this password, of which no more than a keyed hash is written."""
+
+        def hashed(text: str) -> str:
+            return Identity(self._key, pair).hash("client-password", pair.dingtalk.lower(), text)
+
+        def kept() -> str:
+            text = kept_password(self._parts.secrets, pair.id, fresh=True)
+            return hashed(text) if text else ""
+
+        ledger, timeout = partition(pair.id), self._settings.request_timeout
+        return Logins(
+            self._parts.table, ledger, hashed(password), kept, threading.Lock(), timeout, person=person, again=again
         )
 
     def _turn(self) -> int:

@@ -54,7 +54,7 @@ def cross(facts: dict[str, Any]) -> dict[str, float]:
     pair = Pair("p", "p", facts["outlook"], facts["dingtalk"], 0.0)
     if facts["password"]:
         parts.secrets.set(password_name(pair.id), facts["password"])
-    replicas = Replicas(settings, parts)
+    replicas = Replicas(settings, parts, bytes(32))
     with replicas.beside(pair, "dingtalk") as source, replicas.beside(pair, "outlook") as target:
         inbox = next(folder.id for folder in target.tree() if folder.role == "inbox")
         for id in facts["ids"]:

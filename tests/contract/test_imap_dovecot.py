@@ -16,7 +16,8 @@ from imapclient import IMAPClient
 
 from sandbox.dingtalk import ImapServer
 from shared.dingtalk.imap import ImapDoor, Position, Sought
-from shared.dingtalk.mime import KEY_HEADER, prepare
+from shared.dingtalk.mime import KEY_HEADER
+from shared.dingtalk.preparing import prepare
 from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused
 from shared.wiring.world import SocketMailStreams, SystemClock
 from tests.support import alimail

@@ -141,6 +141,46 @@ class TestLogin:
                 plain.login(ADDRESS, password)
         assert domain.vendor.failed_logins[ADDRESS] == 3
 
+    def test_every_login_that_was_tried_is_kept(self, domain: Domain, plain: imaplib.IMAP4) -> None:
+        with pytest.raises(imaplib.IMAP4.error):
+            plain.login(ADDRESS, "wrong")
+        plain.login(ADDRESS, PASSWORD)
+        assert domain.vendor.logins == [(ADDRESS, "wrong"), (ADDRESS, PASSWORD)]
+
+    @pytest.mark.parametrize(
+        ("tells", "expired", "off"), [(True, "EXPIRED", "IMAP service is disabled"), (False, "failed", "failed")]
+    )
+    def test_an_expired_password_and_imap_that_is_off_are_refused(
+        self, domain: Domain, plain: imaplib.IMAP4, tells: bool, expired: str, off: str
+    ) -> None:
+        domain.switch(tells_why=tells)
+        store = domain.vendor.mailboxes[ADDRESS].store
+        store.password_expired = True
+        with pytest.raises(imaplib.IMAP4.error, match=expired):
+            plain.login(ADDRESS, PASSWORD)
+        store.imap_off = True
+        with pytest.raises(imaplib.IMAP4.error, match=off):
+            plain.login(ADDRESS, PASSWORD)
+
+    def test_imap_that_is_off_for_all_is_said_in_one_of_three_places(self, domain: Domain, server: ImapServer) -> None:
+        domain.switch(imap_off="greeting")
+        with closing(Raw(server, login=False)) as raw:
+            assert raw.greeting == b"* BYE IMAP service is disabled for this organization\r\n"
+            assert raw.say(b"a NOOP") == []
+        domain.switch(imap_off="disabled")
+        with closing(Raw(server, login=False)) as raw:
+            assert b"LOGINDISABLED" in raw.say(b"a CAPABILITY")[0]
+        domain.switch(imap_off="login")
+        with closing(Raw(server, login=False)) as raw:
+            assert b"NO" in raw.say(f"a LOGIN {ADDRESS} {PASSWORD}".encode())[0]
+
+    def test_a_session_whose_password_is_taken_no_more_may_be_ended(self, domain: Domain, server: ImapServer) -> None:
+        with closing(Raw(server)) as raw:
+            domain.vendor.mailboxes[ADDRESS].store.password_expired = True
+            assert b"OK" in raw.say(b"a SELECT INBOX")[-1]
+            domain.switch(ends_sessions=True)
+            assert raw.say(b"b SELECT INBOX") == []
+
     @pytest.mark.parametrize(("command", "answer"), [(b'LIST "" "*"', b"NO"), (b"SELECT INBOX", b"NO")])
     def test_nothing_is_shown_before_the_login(self, server: ImapServer, command: bytes, answer: bytes) -> None:
         with closing(Raw(server, login=False)) as raw:

@@ -167,6 +167,46 @@ def test_a_password_is_tried_before_it_replaces_the_old_one(company: Company) ->
     assert PASSWORD not in company.run("pair", "show", "Chan").output
 
 
+def test_a_password_that_stops_working_is_shown_with_what_waits_until_the_next_one(
+    company: Company,
+) -> None:
+    company.add()
+    company.arrive("m0")
+    company.work()
+    box, store = company.dingtalk.mailboxes[CHAN[1]], company.dingtalk.mailboxes[CHAN[1]].store
+    store.password = "new-password"
+    for number in range(3):
+        company.arrive(f"m{number + 1}")
+    company.work()
+    before = len(company.dingtalk.logins)
+    company.work()
+    assert len(company.dingtalk.logins) == before, "whatever is restarted, nobody knocks again"
+    assert sum(company.dingtalk.failed_logins.values()) == 1
+    told = company.run("status").output
+    (pair,) = company.product().pairs.list()
+    for words in ("one way", "refused", "3 messages wait", f"tandem pair password {pair.id}"):
+        assert words in told
+    (facts,) = json.loads(company.run("status", "--json").output)["pairs"]
+    assert (facts["state"], facts["one_way"]["why"], facts["one_way"]["waiting"]) == ("one way", "refused", 3)
+    give = ("pair", "password", "Chan", "--client-password-stdin")
+    assert "--again" in company.run(*give, input=PASSWORD + "\n", ok=False).output
+    assert len(company.dingtalk.logins) == before
+    company.run(*give, "--again", input=PASSWORD + "\n", ok=False)
+    assert len(company.dingtalk.logins) == before + 1
+    assert "took it" in company.run(*give, input="new-password\n").output
+    company.work()
+    assert sorted(m.message_id for m in box.messages()) == [f"m{number}@mail.example" for number in range(4)]
+    (facts,) = json.loads(company.run("status", "--json").output)["pairs"]
+    assert (facts["state"], facts["one_way"], facts["waiting"]) == ("running", None, {})
+
+
+def test_a_pair_without_a_password_is_shown_to_go_one_way_before_anything_waits(company: Company) -> None:
+    flags = ["--name", "Chan", "--outlook", CHAN[0], "--dingtalk", CHAN[1], "--yes"]
+    company.run("pair", "add", *flags)
+    company.work()
+    assert "no client password is kept" in company.run("status").output
+
+
 def test_a_removed_pair_leaves_mail_alone_and_nothing_behind(company: Company) -> None:
     company.env["TANDEM_PUBLIC_URL"] = "http://127.0.0.1:9"
     company.add()

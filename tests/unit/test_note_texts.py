@@ -8,9 +8,10 @@ import pytest
 
 from shared.model.words import SIDES
 from shared.sync.note_texts import TEXTS
-from shared.sync.troubles import BRAKE, FULL, ITEM, PASSWORD, RIGHTS
+from shared.sync.shut import CAUSES as ONE_WAY
+from shared.sync.troubles import BRAKE, FULL, ITEM, RIGHTS
 
-CAUSES = {PASSWORD, BRAKE, ITEM, *(f"{cause} {side}" for cause in (FULL, RIGHTS) for side in SIDES)}
+CAUSES = {*ONE_WAY.values(), BRAKE, ITEM, *(f"{cause} {side}" for cause in (FULL, RIGHTS) for side in SIDES)}
 
 
 @pytest.mark.parametrize("language", TEXTS)

@@ -155,7 +155,7 @@ def test_a_key_that_cannot_be_one_is_refused_and_kept(settings: Settings, parts:
 
 
 def test_a_replica_is_kept_for_each_pair_and_side(settings: Settings, parts: Parts) -> None:
-    replicas = Replicas(settings, parts)
+    replicas = Replicas(settings, parts, bytes(32))
     other = replace(PAIR, id="pair-2", outlook="b@office.example", dingtalk="b@factory.example")
     made = [replicas.replica(pair, side) for pair in (PAIR, other) for side in ("outlook", "dingtalk")]
     assert [type(replica) for replica in made] == [OutlookMail, DingTalkMail] * 2
@@ -167,7 +167,7 @@ def test_a_replica_is_kept_for_each_pair_and_side(settings: Settings, parts: Par
 
 
 def test_a_replica_is_made_anew_when_its_address_or_password_changes(settings: Settings, parts: Parts) -> None:
-    replicas = Replicas(settings, parts)
+    replicas = Replicas(settings, parts, bytes(32))
     first = {side: replicas.replica(PAIR, side) for side in ("outlook", "dingtalk")}
     parts.secrets.set(password_name(PAIR.id), "client-password")
     assert replicas.replica(PAIR, "outlook") is first["outlook"]
@@ -180,7 +180,7 @@ def test_a_replica_is_made_anew_when_its_address_or_password_changes(settings: S
 
 
 def test_threads_get_the_same_replica(settings: Settings, parts: Parts) -> None:
-    replicas, got = Replicas(settings, parts), list[object]()
+    replicas, got = Replicas(settings, parts, bytes(32)), list[object]()
     race(*[lambda: got.append(replicas.replica(PAIR, "dingtalk"))] * 8)
     assert len(got) == 8
     assert len({id(replica) for replica in got}) == 1
