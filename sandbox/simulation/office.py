@@ -114,4 +114,4 @@ class Worker:
         elif queue == "poll":
             self.service.poll(message)
         else:
-            self.service.work(message)
+            self.service.work(message, bulk=queue == "bulk")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -12,7 +12,7 @@ from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.content import Contents
 from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.limits import LARGEST
-from shared.dingtalk.mailbox import Mailbox, known
+from shared.dingtalk.mailbox import Mailbox, Window, known
 from shared.dingtalk.mime import KEY_HEADER, prepare
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
@@ -107,6 +107,11 @@ class DingTalkMail:
             if len(pages) == poll.DEEPEST or not poll.goes_on(pages[-1], cursor):
                 break
         return pages
+
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        with suppress(NotFound):
+            for page in self._mailbox.pages(folder, mapping.ROW, Window(since, until)):
+                yield tuple(mapping.row(row, self._mailbox.tags) for row in page)
 
     def labels(self) -> frozenset[str]:
         """The names of the mailbox's own tags, from now on shown as categories: a person makes them in DingTalk."""

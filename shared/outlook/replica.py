@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
 from shared.model.answers import fits
 from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
-from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Trace
+from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Row, Trace
 from shared.model.words import OUTLOOK, Flag, Side
 from shared.outlook import mapping
 from shared.outlook.delta import Delta
 from shared.outlook.errors import FOLDER_GONE, GONE, code_of
 from shared.outlook.folders import PURGED, Folders
 from shared.outlook.shapes import ITEM
-from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
+from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, listed, member
 from shared.ports.replica import Permit
 
 HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
 """How the original bytes of a message begin, and no page of a proxy."""
+HISTORY = 100
+"""Messages of a page of old ones."""
 KEPT = 1000
 """How many messages are kept from reads, for when they are fetched."""
 QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
@@ -56,6 +58,21 @@ class OutlookMail:
         self._learn_purged(rest)
         items = self._items(dict(zip(ids, reads, strict=True)))
         return Observed(items, self._delta.changes(cursors, dict(zip(folders, streams, strict=True)), tree))
+
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        """A filtered and ordered listing, 100 to a page (Graph: list messages)."""
+        test = f"receivedDateTime ge {mapping.iso(since)} and receivedDateTime le {mapping.iso(until)}"
+        url = (
+            f"{self._mailbox}/mailFolders/{quote(folder, safe='')}/messages?$select={mapping.ROW_FIELDS}"
+            f"&$filter={quote(test, safe='')}&$orderby={quote('receivedDateTime desc')}&$top={HISTORY}"
+        )
+        while url:
+            try:
+                page = self._graph.get(url, "old messages of a folder")
+            except NotFound:
+                return
+            yield tuple(mapping.row(value, folder) for value in listed(page, "old messages of a folder"))
+            url = self._graph.relative(page["@odata.nextLink"]) if page.get("@odata.nextLink") else ""
 
     def tree(self) -> tuple[Folder, ...]:
         return self._folders.tree()

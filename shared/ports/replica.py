@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
@@ -30,6 +30,11 @@ class Replica(Protocol):
         since `cursors`, in as few requests as the vendor allows. A collection without a cursor, or whose cursor has
         expired, is listed wholly and named in `complete`; with the cursor "" it is listed as deep as a look ever goes.
         An id that is not found maps to None."""
+        ...
+
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        """Pages of what was received from `since` to `until` (whole seconds, both included), newest first, each read
+        when it is asked for. None when there is no such folder."""
         ...
 
     def tree(self) -> tuple[Folder, ...]:

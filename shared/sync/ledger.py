@@ -13,6 +13,7 @@ from shared.model.words import SIDES, Side
 from shared.ports.state import Op, Table
 from shared.sync.lease import Lease, Leases
 from shared.sync.rows import (
+    BACKFILL,
     DUE,
     FOLDER,
     INTENT,
@@ -244,6 +245,10 @@ class Session:
         else:
             self._delete((mid, OWN), identity_row(mid))
 
+    def rows(self, prefix: str) -> list[str]:
+        """Names of the rows that start so, as committed."""
+        return [entity.key for entity in self._scan(prefix)]
+
     def put_row(self, key: str, value: Mapping[str, Any]) -> None:
         """A row that belongs to no item (folders, cursors); it is committed last."""
         self._put((LAST, key), key, value)
@@ -255,6 +260,7 @@ class Session:
     def folder_rows(self) -> dict[str, Mapping[str, Any]]:
         rows = {e.key: e.value for e in self._scan(FOLDER)}
         self._cache.update(rows)
+        self._cache.setdefault(BACKFILL, None)
         return rows
 
     def put_folder(self, row: str, value: Mapping[str, Any], due: float | None) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NoReturn
 
 from shared.model.errors import Conflict
-from shared.model.mail import Folder, Found, Message, Observed, Trace
+from shared.model.mail import Folder, Found, Message, Observed, Row, Trace
 from shared.ports.replica import Replica
 from shared.ports.state import ANY, Entity, Op, Table
 
@@ -71,6 +71,9 @@ class ReadOnly:
         self, ids: Sequence[str] = (), cursors: Mapping[str, str] = {}, collections: Sequence[str] | None = ()
     ) -> Observed:
         return self._replica.observe(ids, cursors, collections)
+
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        return self._replica.history(folder, since, until)
 
     def fetch(self, id: str) -> Message:
         return self._replica.fetch(id)

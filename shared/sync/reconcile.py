@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -74,6 +74,20 @@ class Reconcile:
         self._plan_all(sorted(due))
         planned = list(run.todo.values())
         return self._brake.guard(run, planned), planned, folders
+
+    def decide(self, ids: Sequence[tuple[Side, str]], deadline: float) -> None:
+        """A round about these messages alone: streams, hints and what is due are left to the runs."""
+        run = self._run
+        run.new_round()
+        settle(run)
+        for side, id in ids:
+            run.hinted[side].add(id)
+        self._plan_all([])
+        run.session.commit()
+        carry_out(run, self._brake, deadline)
+        run.session.commit()
+        if run.stopped is not None:
+            raise run.stopped
 
     def _round(self, deadline: float) -> set[str]:
         run = self._run

@@ -21,6 +21,7 @@ from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
 from shared.sync.labels import Labels, crossing
 from shared.sync.ledger import Entry, Session
+from shared.sync.rows import BACKFILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,9 @@ class Policy:
 
 
 class Run:
-    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `trees`: folders as walked in
-    this round, and when the walk began; `todo`: effects planned."""
+    """`listed`: what streams showed in this round; `window`: old messages of both sides, among which twins may be;
+    `removed`: ids they say left a folder; `trees`: folders as walked in this round, and when the walk began; `todo`:
+    effects planned."""
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Run:
         self.listed: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
         self.removed: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.hinted: dict[Side, set[str]] = {side: set() for side in SIDES}
+        self.window: Mapping[Side, Mapping[str, Row]] = {side: {} for side in SIDES}
         self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
@@ -272,8 +275,12 @@ def open_run(
     clock: Clock,
     executor: Executor,
 ) -> Run:
-    """A run on what the ledger holds of the folders, with the categories that cross. `key`: the deployment's."""
-    folders, identity = FolderMap.load(session.folder_rows()), Identity(key, pair)
+    """A run on what the ledger holds of the folders, with the categories that cross, and on mail as old as a backfill
+    has reached. `key`: the deployment's."""
+    rows = session.folder_rows()
+    if (backfill := rows.get(BACKFILL)) is not None:
+        pair = replace(pair, since=min(pair.since, float(backfill["reached"])))
+    folders, identity = FolderMap.load(rows), Identity(key, pair)
     labels = crossing(policy.categories, identity, replicas.values())
     return Run(pair, replicas, session, folders, identity, policy, clock, executor, labels)
 

@@ -1,0 +1,208 @@
+"""Backfill: mail from before the pair was added, newest first, in short turns that yield to live mail.
+
+Progress is a row of the pair and one for each folder, and neither is needed to be right: each message goes the way of
+every other (look, match, intent, create, read back, commit), so whatever is done twice links instead of copying. What
+was received before the position is never copied by anybody; what was received after it belongs to the live runs too,
+which do whatever could not be done in its turn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from shared.model.errors import WrongSettings
+from shared.model.pairs import Pair
+from shared.model.words import SIDES, Side
+from shared.ports.state import Op, Table, WorkQueue
+from shared.sync.calls import partition
+from shared.sync.lease import Leases
+from shared.sync.ledger import Session
+from shared.sync.match import OLD
+from shared.sync.reconcile import Reconcile
+from shared.sync.rows import BACKFILL, POSITION, position_row
+from shared.sync.run import Run
+from shared.sync.windows import Place, Window, window
+
+CAUSE = "backfill"
+CHUNK = 20
+"""Messages that are decided and copied between two looks at the time and at live work."""
+SILENT = 5.0
+"""Seconds after which a live run takes a backfill's message for lost: one that finds the lease taken is gone."""
+SOON = 1.0
+"""Seconds between two turns: the lease is given back only after the next one was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Times in epoch seconds. `since`: how far back it goes; `top`: where it began; `position`: everything from here on
+    was dealt with in this pass, `reached`: in any pass. `total`: messages of both sides that the preview counted, None
+    without one; `passed`: those that the first pass has gone by; `passes`: that are over. `news`: whether this pass
+    found something to do. `called`: when a message was last sent for it. `ended`: None while it goes on."""
+
+    since: float
+    top: float
+    position: float
+    reached: float
+    began: float
+    called: float
+    total: int | None = None
+    passed: int = 0
+    passes: int = 0
+    news: bool = False
+    ended: float | None = None
+
+
+def progress_of(value: Mapping[str, Any] | None) -> Progress | None:
+    return Progress(**value) if value else None
+
+
+def progress(table: Table, pair: Pair) -> Progress | None:
+    """How the pair's last backfill stands, None when there was none."""
+    row = table.get(partition(pair.id), [BACKFILL]).get(BACKFILL)
+    return progress_of(row.value) if row else None
+
+
+def start(table: Table, queue: WorkQueue, pair: Pair, since: float, total: int | None = None) -> None:
+    """Begin a backfill down to `since`. WrongSettings while another one is going on."""
+    name, now = partition(pair.id), table.now()
+    row = table.get(name, [BACKFILL]).get(BACKFILL)
+    old = progress_of(row.value) if row else None
+    if old is not None and old.ended is None:
+        raise WrongSettings(f"a backfill of pair {pair.id} is going on; `tandem status` says how far it is")
+    top = math.ceil(now)
+    reached = min(pair.since, old.reached if old else pair.since)
+    fresh = Progress(math.floor(since), top, top, reached, now, now, total)
+    table.transact(name, [Op("put", BACKFILL, asdict(fresh), if_match=row.etag if row else "")])
+    call(queue, pair.id, fresh)
+
+
+def call(queue: WorkQueue, pair_id: str, progress: Progress, delay: float = 0.0) -> None:
+    """Ask for the next turn. A message from before is worth nothing then, so that there are never two at it."""
+    queue.send("bulk", {"pair": pair_id, "kind": "mail", "cause": CAUSE, "turn": progress.called}, delay)
+
+
+def reconcile(run: Run, leases: Leases, table: Table, queue: WorkQueue, message: Mapping[str, Any], bulk: bool) -> None:
+    """What a message asks for under the lease: a turn of the backfill, or a run; a run sees to it that a backfill whose
+    message was lost goes on."""
+    worker = Reconcile(run, leases, table, partition(run.pair.id))
+    if bulk:
+        run.must_yield = leases.is_dirty
+    if message.get("cause") == CAUSE:
+        before = progress_of(run.session.value(BACKFILL))
+        if before is None or before.called != message.get("turn"):
+            return
+        going_on = Backfill(run, worker, before).turn()
+    else:
+        worker.work(message.get("cursors") or {})
+        before = progress_of(run.session.value(BACKFILL))
+        if before is None or run.now() - before.called < SILENT:
+            return
+        going_on = before
+    if going_on.ended is None:
+        going_on = replace(going_on, called=run.now())
+        put(run.session, going_on)
+        run.session.commit()
+        call(queue, run.pair.id, going_on, run.policy.busy if leases.is_dirty() else SOON)
+
+
+def put(session: Session, progress: Progress) -> None:
+    session.put_row(BACKFILL, asdict(progress))
+
+
+class Backfill:
+    """Its turn under the lease."""
+
+    def __init__(self, run: Run, worker: Reconcile, progress: Progress) -> None:
+        self._run, self._worker, self._now = run, worker, progress
+        self._deadline = run.clock.monotonic() + run.policy.budget
+        run.policy = replace(run.policy, hold=0.0)  # both sides are listed: nobody's twin is still to come
+
+    def turn(self) -> Progress:
+        """Windows until the time is up or live work waits; -> how it stands."""
+        while self._now.ended is None and not self._must_stop():
+            if not self._window(self._now):
+                break
+        return self._now
+
+    def _must_stop(self) -> bool:
+        return self._run.clock.monotonic() > self._deadline or self._run.must_yield()
+
+    def _window(self, now: Progress) -> bool:
+        """Deal with one window; False when it could not be ended in this turn."""
+        run = self._run
+        shown = window(run.replicas, self._places(now), now.since, now.position)
+        run.window = shown.rows
+        run.pair = replace(run.pair, since=min(run.pair.since, shown.start))
+        self._name_unnamed(shown)
+        found = [(side, row.id) for side in SIDES for row in shown.within(side)]
+        run.session.prefetch_items(found)
+        todo = [(side, id) for side, id in found if self._is_open(side, id)]
+        for first in range(0, len(todo), CHUNK):
+            if self._must_stop():
+                return False
+            some = todo[first : first + CHUNK]
+            self._worker.decide(some, self._deadline)
+            if not self._now.news and not all(self._is_open(side, id) for side, id in some):
+                self._now = replace(self._now, news=True)
+                put(run.session, self._now)
+        self._move(self._now, shown, len(found))
+        return True
+
+    def _is_open(self, side: Side, id: str) -> bool:
+        """Is there neither a link, nor a row that says why there is none?"""
+        session = self._run.session
+        row = session.waiting(side, id)
+        return session.link_of(side, id) is None and (row is None or row.reason == OLD)
+
+    def _name_unnamed(self, shown: Window) -> None:
+        """Rows without a Message-ID don't say which message they are: write it down, so that a twin finds them."""
+        run = self._run
+        for side in SIDES:
+            unnamed = [row.id for row in shown.rows[side].values() if not row.message_id]
+            run.session.prefetch_items((side, id) for id in unnamed)
+            unnamed = [
+                id for id in unnamed if run.session.link_of(side, id) is None and not run.session.waiting(side, id)
+            ]
+            for first in range(0, len(unnamed), CHUNK):
+                some: Sequence[str] = unnamed[first : first + CHUNK]
+                for item in run.observe(side, some).items.values():
+                    if item is not None and not item.draft:
+                        run.wait(side, item, OLD, None)
+
+    # ---- positions
+    def _places(self, now: Progress) -> dict[Place, float]:
+        """Each folder with the date of its next message, infinity where this pass hasn't asked it yet."""
+        run = self._run
+        places = [(side, id) for side in SIDES for id in run.folders.ids(side)]
+        run.session.prefetch(position_row(side, id) for side, id in places)
+        values = {place: run.session.value(position_row(*place)) or {} for place in places}
+        return {p: float(v["next"]) if v.get("pass") == _name(now) else math.inf for p, v in values.items()}
+
+    def _move(self, now: Progress, shown: Window, passed: int) -> None:
+        """Everything of the window is done, or stands in a row that is due."""
+        session = self._run.session
+        for (side, folder), newest in shown.following.items():
+            session.put_row(position_row(side, folder), {"next": newest, "pass": _name(now)})
+        passed = now.passed + (passed if now.passes == 0 else 0)
+        reached = min(now.reached, shown.start)
+        after = replace(now, position=shown.start, reached=reached, passed=passed)
+        if shown.start <= now.since:
+            after = self._end_pass(after)
+        self._now = after
+        put(session, after)
+        session.commit()
+
+    def _end_pass(self, now: Progress) -> Progress:
+        """A message that was moved meanwhile may have been passed by: it ends with a pass that finds nothing new."""
+        if now.news:
+            return replace(now, position=now.top, passes=now.passes + 1, news=False)
+        for row in self._run.session.rows(POSITION):
+            self._run.session.delete_row(row)
+        return replace(now, ended=self._run.now())
+
+
+def _name(progress: Progress) -> str:
+    return f"{progress.began:.3f}:{progress.passes}"
