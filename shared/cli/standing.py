@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from shared.cli.backfill import figures, line
 from shared.cli.common import PairName, clock, console, find, product
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def _told(pair: Pair, status: Status) -> dict[str, Any]:
         "last_error": status.error,
         "next_due": status.next_due,
         "brake": {"since": brake.since, "removals": len(brake.links), "hash": brake.hash} if brake else None,
+        "backfill": figures(status.backfill, time.time()) if status.backfill else None,
     }
 
 
@@ -86,6 +89,8 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     for name, key in (("waiting", "waiting"), ("held back", "held_back")):
         if facts[key]:
             lines.append((name, ", ".join(f"{count} {reason}" for reason, count in sorted(facts[key].items()))))
+    if facts["backfill"]:
+        lines.append(("old mail", line(facts["backfill"])))
     if facts["gone"]:
         lines.append(("gone", f"{facts['gone']} vanished from one side and are kept on the other"))
     if facts["read_elsewhere"]:
