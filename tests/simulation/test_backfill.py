@@ -2,62 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
-from sandbox.simulation.adapters import SimTable
-from sandbox.simulation.world import Fate, Kind, World
 from shared.model.words import Side, other
-from shared.sync.backfill import Progress, start
-from tests.support.scene import Scene
-
-DAY = 86400.0
-
-
-class Old(Scene):
-    """Mailboxes with `count` old messages each, an hour apart, at the sides that `holds` names; the pair came later."""
-
-    def __init__(self, count: int, *holds: Side) -> None:
-        self.count, self.holds, self.dies = count, holds, set[int]()
-        super().__init__(lambda scene: self._fill())
-
-    def _fill(self) -> None:
-        self.began = self.world.now
-        for number in range(self.count):
-            for side in self.holds:
-                self.arrive(side, f"old{number}-{'' if len(self.holds) > 1 else side}", folder="inbox")
-            self.world.now += 3600.0
-        self.change_pair(since=self.world.now)
-
-    def _fate(self, world: World, kind: Kind, name: str) -> Fate:
-        fate = super()._fate(world, kind, name)
-        if kind == "effect" and self.calls["effect"] in self.dies:
-            self.dies.remove(self.calls["effect"])
-            fate.crash = True
-        return fate
-
-    def ask(self, since: float | None = None) -> None:
-        table = SimTable(self.world, self.office._stored)
-        start(table, self.stage.office._queue, self.pair, self.began - DAY if since is None else since)
-
-    def finish(self, limit: float = 4 * 3600.0) -> Progress:
-        end = self.world.now + limit
-        while self.world.now < end:
-            self.run(60.0)
-            (row,) = self.rows("f:backfill")
-            if row["ended"] is not None:
-                self.run()
-                return Progress(**row)
-        raise AssertionError(f"not at its end: {self.rows('f:backfill')}")
-
-    def copies(self, side: Side) -> Counter[str]:
-        return Counter(message.message_id for message in self.box(side).messages())
+from tests.support.old_mail import OldMail
 
 
 @pytest.mark.parametrize("side", ["dingtalk", "outlook"])
 def test_old_mail_comes_over_once(side: Side) -> None:
-    scene = Old(200, side)
+    scene = OldMail(200, side)
     assert not scene.copies(other(side)), "nothing old comes by itself"
     scene.ask()
     scene.finish()
@@ -68,18 +21,20 @@ def test_old_mail_comes_over_once(side: Side) -> None:
 
 @pytest.mark.parametrize("side", ["dingtalk", "outlook"])
 def test_a_worker_that_dies_in_the_middle_again_and_again_doubles_nothing(side: Side) -> None:
-    scene = Old(100, side)
-    scene.dies = {scene.calls["effect"] + at for at in (1, 7, 30, 31, 32, 70, 99)}
+    scene = OldMail(60, side)
+    began = scene.calls.total()
+    scene.dies = set(range(began + 20, began + 2500, 83))
+    deaths = len(scene.dies)
     scene.ask()
-    scene.finish()
-    assert not scene.dies, "each of them died"
+    scene.finish(24 * 3600.0)
+    assert deaths - len(scene.dies) > 20, "workers died"
     assert scene.copies(other(side)) == scene.copies(side)
     assert set(scene.copies(side).values()) == {1}
-    assert len(scene.copies(side)) == 100
+    assert len(scene.copies(side)) == 60
 
 
 def test_mailboxes_that_hold_the_same_mail_are_linked_without_a_write() -> None:
-    scene = Old(200, "dingtalk", "outlook")
+    scene = OldMail(200, "dingtalk", "outlook")
     with scene.no_writes():
         scene.ask()
         scene.finish()
@@ -88,7 +43,7 @@ def test_mailboxes_that_hold_the_same_mail_are_linked_without_a_write() -> None:
 
 
 def test_mail_that_is_older_than_what_was_asked_for_stays_where_it_is() -> None:
-    scene = Old(50, "outlook")
+    scene = OldMail(50, "outlook")
     scene.ask(since=scene.began + 20 * 3600.0)
     scene.finish()
     assert sorted(scene.copies("dingtalk")) == sorted(f"old{n}-outlook@mail.example" for n in range(20, 50))
@@ -98,7 +53,7 @@ def test_mail_that_is_older_than_what_was_asked_for_stays_where_it_is() -> None:
 
 
 def test_new_mail_does_not_wait_for_the_old() -> None:
-    scene = Old(200, "outlook")
+    scene = OldMail(200, "outlook")
     scene.ask()
     scene.run(30.0)
     scene.arrive("outlook", "new")
@@ -110,10 +65,33 @@ def test_new_mail_does_not_wait_for_the_old() -> None:
 
 
 def test_a_second_backfill_finds_everything_done() -> None:
-    scene = Old(50, "dingtalk")
+    scene = OldMail(50, "dingtalk")
     scene.ask()
     scene.finish()
     with scene.no_writes():
         scene.ask()
         scene.finish()
     assert not scene.rows("b:"), "no row of it is left but how it ended"
+
+
+def test_what_was_foreseen_is_what_comes() -> None:
+    scene = OldMail(40, "outlook", "dingtalk")
+    scene.change_pair(paused=True)
+    for side, id in (("outlook", "mine"), ("dingtalk", "yours"), ("outlook", "trashed")):
+        scene.arrive(side, id, folder="trash" if id == "trashed" else "inbox")  # type: ignore[arg-type]
+    scene.world.now += 60.0
+    scene.change_pair(paused=False, since=scene.world.now)
+    heard: list[int] = []
+    with scene.no_writes():
+        rows = scene.office.rows()
+        seen = scene.desk().foresee(scene.pair, scene.began, heard.append)
+        assert scene.office.rows() == rows, "not even a row"
+    assert heard[-1] == seen.total == 83
+    assert {side: copied.total() for side, copied in seen.copied.items()} == {"outlook": 1, "dingtalk": 1}
+    assert seen.twins + seen.linked == 80, "the last day was looked at when the pair was new"
+    assert seen.twins > 0
+    assert dict(seen.left) == {"trash": 1}
+    scene.ask()
+    assert scene.finish().passed == seen.total
+    assert len(scene.rows("l:")) == 42
+    assert not scene.all("dingtalk", "trashed")
