@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,15 +66,18 @@ def _show(seen: Foreseen) -> None:
 
 def _watch(built: Product, pair: Pair) -> None:
     """Until it has ended; whoever stops this command stops nothing else."""
+    from shared.wiring.world import SystemClock
+
+    waiting = SystemClock()
     columns = (TextColumn("{task.description}"), BarColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("old mail", total=1.0)
         while (standing := built.desk.status(pair).backfill) is not None:
-            facts = figures(standing, time.time())
+            facts = figures(standing, built.table.now())
             bar.update(task, description=line(facts), completed=facts["share"])
             if standing.ended is not None:
                 return
-            time.sleep(EVERY)
+            waiting.sleep(EVERY)
 
 
 def figures(standing: Standing, now: float) -> dict[str, Any]:

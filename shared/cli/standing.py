@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,7 +28,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
     """How every pair stands. The JSON holds ids, counts, codes and times only."""
     with product() as built:
         pairs = built.pairs.list()
-        told = [(pair, _told(pair, built.desk.status(pair))) for pair in pairs]
+        told = [(pair, _told(pair, built.desk.status(pair), built.table.now())) for pair in pairs]
         app = built.service.app_status()
         if as_json:
             callbacks = asdict(app.callbacks) if app.callbacks else None
@@ -49,7 +48,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
             console.print("There is no pair yet: see `tandem pair add --help`.")
 
 
-def _told(pair: Pair, status: Status) -> dict[str, Any]:
+def _told(pair: Pair, status: Status, now: float) -> dict[str, Any]:
     brake = status.brake
     return {
         "pair": pair.id,
@@ -65,7 +64,7 @@ def _told(pair: Pair, status: Status) -> dict[str, Any]:
         "last_error": status.error,
         "next_due": status.next_due,
         "brake": {"since": brake.since, "removals": len(brake.links), "hash": brake.hash} if brake else None,
-        "backfill": figures(status.backfill, time.time()) if status.backfill else None,
+        "backfill": figures(status.backfill, now) if status.backfill else None,
     }
 
 

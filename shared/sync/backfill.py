@@ -148,7 +148,7 @@ class Backfill:
             if not self._now.news and not all(self._is_open(side, id) for side, id in some):
                 self._now = replace(self._now, news=True)
                 put(run.session, self._now)
-        self._move(self._now, shown, len(found))
+        self._move(self._now, shown, sum(not self._is_our_copy(side, id) for side, id in found))
         return True
 
     def _is_open(self, side: Side, id: str) -> bool:
@@ -156,6 +156,11 @@ class Backfill:
         session = self._run.session
         row = session.waiting(side, id)
         return session.link_of(side, id) is None and (row is None or row.reason == OLD)
+
+    def _is_our_copy(self, side: Side, id: str) -> bool:
+        """Made by this backfill, and so not among what was counted before."""
+        link = self._run.session.link_of(side, id)
+        return link is not None and link.copy == side and link.written >= self._now.began
 
     def _name_unnamed(self, shown: Window) -> None:
         """Rows without a Message-ID don't say which message they are: write it down, so that a twin finds them."""
