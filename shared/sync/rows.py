@@ -20,6 +20,9 @@
 | `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
 | `j:<time>:<n>` | the journal |
+| `failing:<row>` | how often the effect of that row's item was refused, and whether it is put aside (quarantine.py) |
+| `asked:<row>` | what a person wants of an item that is put aside; written without the lease |
+| `note:<cause>` | what people are to be told, and the note about it (troubles.py); it has a due time too |
 | `brake`, `approval`, `a:<key>` | the brake (brake.py) |
 """
 
@@ -39,6 +42,7 @@ SERVICE = "s:"
 LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
 LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
 BACKFILL, POSITION = f"{FOLDER}backfill", "b:"
+FAILING, ASKED, NOTE = "failing:", "asked:", "note:"
 
 TREE = "/"
 """In a hint's place of an id: the folder trees have to be walked."""
