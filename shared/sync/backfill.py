@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from shared.model.errors import WrongSettings
 from shared.model.pairs import Pair
@@ -22,17 +23,19 @@ from shared.sync.lease import Leases
 from shared.sync.ledger import Session
 from shared.sync.match import OLD
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import BACKFILL, POSITION, position_row
+from shared.sync.rows import BACKFILL, HINT, POSITION, after, due_row, position_row
 from shared.sync.run import Run
 from shared.sync.windows import Place, Window, window
 
 CAUSE = "backfill"
 CHUNK = 20
 """Messages that are decided and copied between two looks at the time and at live work."""
-SILENT = 5.0
-"""Seconds after which a live run takes a backfill's message for lost: one that finds the lease taken is gone."""
 SOON = 1.0
 """Seconds between two turns: the lease is given back only after the next one was asked for."""
+ECHO = 60.0
+"""Seconds in which news of a copy of ours is about its making."""
+LATEST = 30.0
+"""Seconds after which a backfill that nothing was heard of is overdue, so that somebody wakes its pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Progress:
     """Times in epoch seconds. `since`: how far back it goes; `top`: where it began; `position`: everything from here on
     was dealt with in this pass, `reached`: in any pass. `total`: messages of both sides that the preview counted, None
     without one; `passed`: those that the first pass has gone by; `passes`: that are over. `news`: whether this pass
-    found something to do. `called`: when a message was last sent for it. `ended`: None while it goes on."""
+    found something to do. `called`: when a message was last sent for it. `ended`: None while it goes on. `due`: when it
+    is overdue, None once it has ended."""
 
     since: float
     top: float
@@ -53,6 +57,7 @@ class Progress:
     passes: int = 0
     news: bool = False
     ended: float | None = None
+    due: float | None = None
 
 
 def progress_of(value: Mapping[str, Any] | None) -> Progress | None:
@@ -74,8 +79,10 @@ def start(table: Table, queue: WorkQueue, pair: Pair, since: float, total: int |
         raise WrongSettings(f"a backfill of pair {pair.id} is going on; `tandem status` says how far it is")
     top = math.ceil(now)
     reached = min(pair.since, old.reached if old else pair.since)
-    fresh = Progress(math.floor(since), top, top, reached, now, now, total)
-    table.transact(name, [Op("put", BACKFILL, asdict(fresh), if_match=row.etag if row else "")])
+    due = now + LATEST
+    fresh = Progress(math.floor(since), top, top, reached, now, now, total, due=due)
+    ops = [Op("put", BACKFILL, asdict(fresh), if_match=row.etag if row else ""), Op("put", due_row(due, BACKFILL), {})]
+    table.transact(name, ops)
     call(queue, pair.id, fresh)
 
 
@@ -89,7 +96,7 @@ def reconcile(run: Run, leases: Leases, table: Table, queue: WorkQueue, message:
     message was lost goes on."""
     worker = Reconcile(run, leases, table, partition(run.pair.id))
     if bulk:
-        run.must_yield = leases.is_dirty
+        run.must_yield = partial(_is_live_work_waiting, run.session, leases, table, partition(run.pair.id))
     if message.get("cause") == CAUSE:
         before = progress_of(run.session.value(BACKFILL))
         if before is None or before.called != message.get("turn"):
@@ -97,19 +104,34 @@ def reconcile(run: Run, leases: Leases, table: Table, queue: WorkQueue, message:
         going_on = Backfill(run, worker, before).turn()
     else:
         worker.work(message.get("cursors") or {})
-        before = progress_of(run.session.value(BACKFILL))
-        if before is None or run.now() - before.called < SILENT:
+        if (before := progress_of(run.session.value(BACKFILL))) is None:
             return
         going_on = before
     if going_on.ended is None:
         going_on = replace(going_on, called=run.now())
         put(run.session, going_on)
         run.session.commit()
-        call(queue, run.pair.id, going_on, run.policy.busy if leases.is_dirty() else SOON)
+        call(queue, run.pair.id, going_on, SOON)
+
+
+def _is_live_work_waiting(session: Session, leases: Leases, table: Table, name: str) -> bool:
+    """Whether anybody wants the lease for more than to look at copies that were just made under it, of which one of the
+    vendors tells at once: those are looked at after the turn."""
+    if not leases.is_dirty():
+        return False
+    hinted = [hint.key[len(HINT) :].split(":", 1) for hint in table.scan(name, HINT, after(HINT))]
+    items: list[tuple[Side, str]] = [(cast(Side, side), id) for side, id in hinted]
+    session.prefetch_items(items)
+    return not items or not all(_is_echo(session, side, id) for side, id in items)
+
+
+def _is_echo(session: Session, side: Side, id: str) -> bool:
+    link = session.link_of(side, id)
+    return link is not None and link.copy == side and session.now() - link.written < ECHO
 
 
 def put(session: Session, progress: Progress) -> None:
-    session.put_row(BACKFILL, asdict(progress))
+    session.put_folder(BACKFILL, asdict(progress), None if progress.ended else session.now() + LATEST)
 
 
 class Backfill:
@@ -193,11 +215,11 @@ class Backfill:
             session.put_row(position_row(side, folder), {"next": newest, "pass": _name(now)})
         passed = now.passed + (passed if now.passes == 0 else 0)
         reached = min(now.reached, shown.start)
-        after = replace(now, position=shown.start, reached=reached, passed=passed)
+        moved = replace(now, position=shown.start, reached=reached, passed=passed)
         if shown.start <= now.since:
-            after = self._end_pass(after)
-        self._now = after
-        put(session, after)
+            moved = self._end_pass(moved)
+        self._now = moved
+        put(session, moved)
         session.commit()
 
     def _end_pass(self, now: Progress) -> Progress:

@@ -21,10 +21,10 @@ from tests.support.old_vendors import OldProcess
 from tests.support.processes import ROOT, Served, environment, tandem, until
 
 SETTINGS = {"TANDEM_POLL_SECONDS": "2", "TANDEM_NIGHT_POLL_SECONDS": "2", "TANDEM_TWIN_HOLD_SECONDS": "1"}
-LONGEST = 3.0
-"""Seconds that a process lives at most before it is killed, from its beginning or from when it writes."""
+WRITING, LONGEST = 0.5, 3.0
+"""Seconds after which a process is killed at most: from when it writes, and from when it is up."""
 SOON = 4
-"""One process of so many is killed before it does."""
+"""One process of so many is killed soon after it is up."""
 FIRST_LOOK = 120.0
 TAKEN = 60.0
 
@@ -80,7 +80,12 @@ class Office:
         until(lambda: bool(self.rows("c:dingtalk:")) and bool(self.rows("c:outlook:")), FIRST_LOOK, serving.output)
         until(self.is_quiet, FIRST_LOOK, serving.output)
 
-    def sent(self) -> frozenset[str]:
+    def writes(self, serving: Served) -> None:
+        """Wait until something is sent that was not under way before."""
+        before = self._sent()
+        until(lambda: not self._sent() <= before, TAKEN, serving.output)
+
+    def _sent(self) -> frozenset[str]:
         """Open intents, each with when its effect is certain: what a process sends is among them for a moment."""
         return frozenset(f"{key} {row['settle_after']}" for key, row in self.rows(INTENT).items())
 
@@ -103,7 +108,9 @@ class Outcome:
     compared: dict[str, Any] = field(default_factory=dict)
 
 
-def killed(office: Office, kills: int, seed: int, within: float, told: Callable[[str], None] = lambda _: None) -> Outcome:
+def killed(
+    office: Office, kills: int, seed: int, within: float, told: Callable[[str], None] = lambda _: None
+) -> Outcome:
     """Kill at `kills` random moments; then wait until the backfill is over and all is quiet. AssertionError after
     `within` seconds."""
     dice, began, seen = random.Random(seed), time.monotonic(), Outcome()
@@ -112,9 +119,8 @@ def killed(office: Office, kills: int, seed: int, within: float, told: Callable[
     office.run("backfill", office.name, "--yes")
     for number in range(kills):
         if number % SOON:
-            before = office.sent()
-            until(lambda: office.sent() - before, TAKEN, serving.output)
-        time.sleep(dice.uniform(0.0, LONGEST))
+            office.writes(serving)
+        time.sleep(dice.uniform(0.0, WRITING if number % SOON else LONGEST))
         serving.end(signal.SIGKILL)
         lease, left = office.rows(LEASE)[LEASE], len(office.rows(INTENT))
         seen.kills, seen.open = seen.kills + 1, seen.open + left
