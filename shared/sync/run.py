@@ -31,7 +31,8 @@ class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
     `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as
-    made just before. `bulk`: small copies that go together, `batch`: other effects between two commits. `brake_*`:
+    made just before. `echo`, `again`: after how long a copy, and its original, are read if no stream or listing has
+    shown them. `bulk`: small copies that go together, `batch`: other effects between two commits. `brake_*`:
     removals in 24 hours that are held.
     `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
     Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so.
@@ -45,6 +46,7 @@ class Policy:
     fresh: float = 2.0
     apart: float = 10.0
     echo: float = 300.0
+    again: float = 0.0
     unborn: float = 600.0
     retry: float = 30.0
     busy: float = 15.0
@@ -52,7 +54,7 @@ class Policy:
     budget: float = 60.0
     lease: float = 240.0
     batch: int = 4
-    bulk: int = 20
+    bulk: int = 39
     brake_many: int = 500
     brake_some: int = 100
     brake_share: float = 0.25
