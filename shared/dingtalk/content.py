@@ -36,6 +36,9 @@ SPECIAL = (
 TEXTS = ("", "text/plain", "text/html", "multipart/alternative")
 """Content types of messages that hold texts alone, if the vendor counts no attachments."""
 
+ROOM = 4_000_000
+"""Characters of texts that are kept until they are fetched."""
+
 Original = Callable[[Json], bytes | None]
 """The bytes of the message that the REST door shows so, None when they can't be had."""
 
@@ -43,11 +46,31 @@ Original = Callable[[Json], bytes | None]
 class Contents:
     def __init__(self, mailbox: Mailbox, executor: Executor) -> None:
         self._mailbox, self._executor = mailbox, executor
+        self._kept: dict[str, Json] = {}
+        self._room = ROOM
+
+    def keep(self, id: str, shown: Json | None) -> None:
+        """A message as a read of everything has just shown it, for when it is fetched, or None: it was read anew. Where
+        there is no room for it, it is read then."""
+        self._room += _weight(self._kept.pop(id, None))
+        if shown is not None and (weight := _weight(shown)) <= self._room:
+            self._kept[id] = shown
+            self._room -= weight
+
+    def forget(self) -> None:
+        """What was kept and not fetched."""
+        self._kept.clear()
+        self._room = ROOM
+
+    def _shown(self, id: str) -> Json:
+        shown = self._kept.get(id)
+        self.keep(id, None)
+        return self._mailbox.message(id, mapping.WHOLE) if shown is None else shown
 
     def whole(self, id: str, original: Original) -> Message:
         """Refused when attachments are there that are not to be had: a message never crosses without its attachments.
         TooLarge when it is over what one request of the other side takes."""
-        shown = self._mailbox.message(id, mapping.WHOLE)
+        shown = self._shown(id)
         plain = mapping.message(shown, ())
         listed = self._listed(id, shown, plain)
         if _is_special(shown, listed) and (mime := original(shown)) is not None:
@@ -82,6 +105,11 @@ class Contents:
         bound(id, plain, [len(content) for content in contents])
         attachments = [mapping.attachment(one, content) for one, content in zip(listed, contents, strict=True)]
         return mapping.message(shown, attachments)
+
+
+def _weight(shown: Json | None) -> int:
+    body = (shown or {}).get("body") or {}
+    return sum(len(str(text)) for text in body.values()) + 1000 if shown else 0
 
 
 def _is_special(shown: Json, listed: Sequence[Json]) -> bool:

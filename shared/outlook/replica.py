@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 from urllib.parse import quote
 
 from shared.model.answers import fits
-from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
+from shared.model.errors import NotFound, NotPermitted, TandemError, TooLarge, Unavailable
 from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Row, Trace
 from shared.model.words import OUTLOOK, Flag, Side
 from shared.outlook import mapping
+from shared.outlook.creating import NEW, create_many, messages_of
 from shared.outlook.delta import Delta
 from shared.outlook.errors import FOLDER_GONE, GONE, code_of
 from shared.outlook.folders import PURGED, Folders
 from shared.outlook.shapes import ITEM
 from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, listed, member
-from shared.ports.replica import Permit
+from shared.ports.replica import Copy, Permit
 
 HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
 """How the original bytes of a message begin, and no page of a proxy."""
@@ -120,6 +122,10 @@ class OutlookMail:
         self._read |= {id: item for id, item in items.items() if item is not None}
         return items
 
+    def read_whole(self, ids: Sequence[str]) -> Mapping[str, Item | None]:
+        """Original bytes are only to be had one by one."""
+        return self.observe(ids).items
+
     def labels(self) -> None:
         """Outlook takes any name."""
 
@@ -133,6 +139,9 @@ class OutlookMail:
             if len(mime) <= LARGEST:
                 return mapping.message(mime, item)
         raise TooLarge(f"the message is over the {LARGEST} bytes that cross in one piece", code="too_large")
+
+    def fetch_many(self, ids: Sequence[str]) -> list[Message | TandemError]:
+        return self._graph.two_at_a_time([partial(self.fetch, id) for id in ids])
 
     def _one(self, id: str) -> Item:
         items = self.observe([id]).items
@@ -175,9 +184,12 @@ class OutlookMail:
         permit: Permit,
     ) -> Created:
         """One POST that makes a message that is no draft, with everything in it."""
-        what, url = "a new message", f"{self._mailbox}/mailFolders/{quote(folder, safe='')}/messages"
-        made = self._graph.send("POST", url, mapping.creating(message, read, flag, key, categories), what, permit)
-        return Created(member(made, "id", what))
+        body = mapping.creating(message, read, flag, key, categories)
+        made = self._graph.send("POST", messages_of(self._mailbox, folder), body, NEW, permit)
+        return Created(member(made, "id", NEW))
+
+    def create_many(self, copies: Sequence[Copy]) -> list[Created | TandemError]:
+        return create_many(self._graph, self._mailbox, copies, self.create)
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
         """A PATCH for read, flag and categories, then a move, each with If-Match (not heeded for moves, perhaps)."""

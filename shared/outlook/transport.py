@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from shared.model.answers import Must, fits, parsed
 from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable
@@ -14,6 +15,7 @@ from shared.outlook.tokens import Tokens
 from shared.ports.replica import Permit
 from shared.ports.world import Clock, Executor, HttpRequest, HttpResponse, Random, Transport, TransportError
 
+T = TypeVar("T")
 IMMUTABLE = 'IdType="ImmutableId"'
 PARTS = 20
 """The most requests one $batch takes."""
@@ -55,13 +57,13 @@ class Graph:
     """`base_url` holds the version. Links that answers carry are followed only below it.
 
     A caller's requests go one after the other, since the vendor itself runs the parts of a batch four at a time, which
-    is all it allows for a mailbox: `executor` is not needed."""
+    is all it allows for a mailbox; but for those of `two_at_a_time`."""
 
     def __init__(
         self, transport: Transport, clock: Clock, random: Random, executor: Executor, tokens: Tokens, base_url: str
     ) -> None:
         self._transport, self.clock, self._random, self._tokens = transport, clock, random, tokens
-        self._base = base_url.rstrip("/")
+        self._base, self._executor = base_url.rstrip("/"), executor
 
     def relative(self, link: str) -> str:
         """A link of an answer as a path below the base URL; Unavailable when it points elsewhere."""
@@ -92,6 +94,21 @@ class Graph:
         if answer.status != 200:
             raise error(what, answer.status, answer.headers, answer.body, effect=False)
         return answer.body
+
+    def two_at_a_time(self, calls: Sequence[Callable[[], T]]) -> list[T | TandemError]:
+        """What these calls give or raise, in order. Of the four requests that the vendor takes at once for a mailbox,
+        two are for mail."""
+
+        def one_by_one(some: Sequence[Callable[[], T]]) -> list[T | TandemError]:
+            return [_tried(call) for call in some]
+
+        halves = [partial(one_by_one, some) for start in (0, 1) if (some := calls[start::2])]
+        results = cast("list[T | TandemError]", [None] * len(calls))
+        for start, half in enumerate(self._executor.map(halves)):
+            if isinstance(half, Exception):
+                raise half
+            results[start::2] = half
+        return results
 
     def batch(self, parts: Sequence[Part], what: str) -> list[Answer]:
         """One answer per part, in order, in as few requests as Graph allows; a single part goes by itself. Parts that
@@ -125,7 +142,7 @@ class Graph:
             {"id": str(n), "method": "GET", "url": part.url, "headers": {"prefer": part.preferences}}
             for n, part in parts.items()
         ]
-        request = self._request("POST", "/$batch", IMMUTABLE, _encoded({"requests": requests}))
+        request = self._request("POST", "/$batch", IMMUTABLE, encoded({"requests": requests}))
         answer = self._exchange(replace(request, timeout=request.timeout + len(parts)), what)
         if answer.status == 429:
             return {n: Answer(429, answer.headers) for n in parts}
@@ -149,7 +166,7 @@ class Graph:
         """A request with an effect -> its answer's JSON object, None when it has no body. `permit` is called as the
         last thing before it leaves, also when it leaves again with a new token. OutcomeUnknown when no usable answer
         came; TooLarge before anything leaves."""
-        data = b"" if body is None else _encoded(body)
+        data = b"" if body is None else encoded(body)
         if len(data) > LARGEST:
             raise TooLarge(f"{what}: over the {LARGEST} bytes that one request takes", code="too_large")
         request = replace(self._request(method, url, IMMUTABLE, data, headers), effect=True)
@@ -159,6 +176,21 @@ class Graph:
         if answer.body and not isinstance(_parsed(answer.body), dict):
             raise OutcomeUnknown(f"{what}: Graph's answer is no JSON object", code="no_json")
         return _parsed(answer.body)
+
+    def post_all(self, posts: Mapping[int, tuple[str, bytes]], what: str, permit: Permit) -> dict[int, Answer]:
+        """POSTs of JSON in one batch: by number, where to and what. -> the answers by the same numbers, as far as there
+        are any; an error is that of the batch as a whole. `permit` as for `send`."""
+        head = {"prefer": IMMUTABLE, "content-type": "application/json"}
+        parts = [
+            b'%b,"body":%b}' % (encoded({"id": str(n), "method": "POST", "url": url, "headers": head})[:-1], body)
+            for n, (url, body) in posts.items()
+        ]
+        request = self._request("POST", "/$batch", IMMUTABLE, b'{"requests":[' + b",".join(parts) + b"]}")
+        request = replace(request, timeout=request.timeout + len(parts), effect=True)
+        answer = self._exchange(request, what, permit)
+        if answer.status != 200:
+            raise error(what, answer.status, answer.headers, answer.body, effect=True)
+        return _taken_apart(_parsed(answer.body))
 
     # ---- one exchange
     def _request(
@@ -187,6 +219,13 @@ class Graph:
             raise kind(f"{what}: Graph gave no complete answer", code="no_answer") from exc
 
 
+def _tried(call: Callable[[], T]) -> T | TandemError:
+    try:
+        return call()
+    except TandemError as exc:
+        return exc
+
+
 def failure(what: str, answer: Answer) -> TandemError:
     """The error of a read that was refused."""
     return error(what, answer.status, answer.headers, answer.body, effect=False)
@@ -212,8 +251,8 @@ def member(made: Any, name: str, what: str, kind: type[TandemError] = OutcomeUnk
     return value
 
 
-def _encoded(body: Mapping[str, Any]) -> bytes:
-    """Halves of characters, which broken mail leaves behind, become question marks."""
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """JSON. Halves of characters, which broken mail leaves behind, become question marks."""
     return json.dumps(body, ensure_ascii=False).encode(errors="replace")
 
 

@@ -9,12 +9,14 @@ which do whatever could not be done in its turn.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, cast
 
 from shared.model.errors import WrongSettings
+from shared.model.mail import Row
 from shared.model.pairs import Pair
 from shared.model.words import SIDES, Side
 from shared.ports.state import Op, Table, WorkQueue
@@ -28,8 +30,11 @@ from shared.sync.run import Run
 from shared.sync.windows import Place, Window, window
 
 CAUSE = "backfill"
-CHUNK = 20
-"""Messages that are decided and copied between two looks at the time and at live work."""
+CHUNK = 39
+"""Messages of one side that are decided and copied between two looks at the time and at live work. Where twenty reads
+go in one request, what is read of so many copies later, and of the folder that they are in, makes two."""
+LONGEST = 10.0
+"""Seconds after which no further effect of a chunk begins."""
 SOON = 1.0
 """Seconds between two turns: the lease is given back only after the next one was asked for."""
 ECHO = 60.0
@@ -43,8 +48,9 @@ class Progress:
     """Times in epoch seconds. `since`: how far back it goes; `top`: where it began; `position`: everything from here on
     was dealt with in this pass, `reached`: in any pass. `total`: messages of both sides that the preview counted, None
     without one; `passed`: those that the first pass has gone by; `passes`: that are over. `news`: whether this pass
-    found something to do. `called`: when a message was last sent for it. `ended`: None while it goes on. `due`: when it
-    is overdue, None once it has ended."""
+    found something to do. `called`: when the message for its next turn comes. `again`: up to where, from the position
+    on, messages were copied that no listing has shown since. `ended`: None while it goes on. `due`: when it is overdue,
+    None once it has ended."""
 
     since: float
     top: float
@@ -56,6 +62,7 @@ class Progress:
     passed: int = 0
     passes: int = 0
     news: bool = False
+    again: float = 0.0
     ended: float | None = None
     due: float | None = None
 
@@ -104,11 +111,12 @@ def reconcile(run: Run, leases: Leases, table: Table, queue: WorkQueue, message:
         going_on = Backfill(run, worker, before).turn()
     else:
         worker.work(message.get("cursors") or {})
-        if (before := progress_of(run.session.value(BACKFILL))) is None:
-            return
+        before = progress_of(run.session.value(BACKFILL))
+        if before is None or run.now() < before.called:
+            return  # a message that comes while the lease is taken is gone, and so is a lost one
         going_on = before
     if going_on.ended is None:
-        going_on = replace(going_on, called=run.now())
+        going_on = replace(going_on, called=run.now() + SOON)
         put(run.session, going_on)
         run.session.commit()
         call(queue, run.pair.id, going_on, SOON)
@@ -140,7 +148,9 @@ class Backfill:
     def __init__(self, run: Run, worker: Reconcile, progress: Progress) -> None:
         self._run, self._worker, self._now = run, worker, progress
         self._deadline = run.clock.monotonic() + run.policy.budget
-        run.policy = replace(run.policy, hold=0.0)  # both sides are listed: nobody's twin is still to come
+        self._must_yield, run.must_yield = run.must_yield, lambda: False  # what was read for a chunk is also sent
+        # Both sides are listed: nobody's twin is still to come, and what was copied is seen again in a listing.
+        run.policy = replace(run.policy, hold=0.0, again=run.policy.echo)
 
     def turn(self) -> Progress:
         """Windows until the time is up or live work waits; -> how it stands."""
@@ -150,28 +160,45 @@ class Backfill:
         return self._now
 
     def _must_stop(self) -> bool:
-        return self._run.clock.monotonic() > self._deadline or self._run.must_yield()
+        return self._run.clock.monotonic() > self._deadline or self._must_yield()
 
     def _window(self, now: Progress) -> bool:
-        """Deal with one window; False when it could not be ended in this turn."""
+        """Deal with one window; False when it could not be ended in this turn: what is left of it is the next one."""
         run = self._run
-        shown = window(run.replicas, self._places(now), now.since, now.position)
+        shown = window(run.replicas, self._places(now), now.since, now.position, now.again)
+        self._confirm(shown)
         run.window = shown.rows
         run.pair = replace(run.pair, since=min(run.pair.since, shown.start))
         self._name_unnamed(shown)
-        found = [(side, row.id) for side in SIDES for row in shown.within(side)]
-        run.session.prefetch_items(found)
-        todo = [(side, id) for side, id in found if self._is_open(side, id)]
-        for first in range(0, len(todo), CHUNK):
+        todo = [(side, row) for side, row in _rows(shown) if self._is_open(side, row.id)]
+        done, copied = cast("Window | None", shown), False
+        for some in _chunks(todo):
             if self._must_stop():
-                return False
-            some = todo[first : first + CHUNK]
-            self._worker.decide(some, self._deadline)
-            if not self._now.news and not all(self._is_open(side, id) for side, id in some):
-                self._now = replace(self._now, news=True)
-                put(run.session, self._now)
-        self._move(self._now, shown, sum(not self._is_our_copy(side, id) for side, id in found))
-        return True
+                done = shown.above(some[0][1].received)
+                break
+            copied = self._decide(_ids(some)) or copied
+        if done is not None:
+            self._move(replace(self._now, again=done.end if copied else 0.0), done)
+        return done is shown
+
+    def _decide(self, ids: list[tuple[Side, str]]) -> bool:
+        """-> whether there was anything to do."""
+        self._worker.decide(ids, self._run.clock.monotonic() + LONGEST)
+        news = not all(self._is_open(side, id) for side, id in ids)
+        if news and not self._now.news:
+            self._now = replace(self._now, news=True)
+            put(self._run.session, self._now)
+        return news
+
+    def _confirm(self, shown: Window) -> None:
+        """What a listing shows as it was copied needs no read of its own."""
+        session = self._run.session
+        rows = [(side, row) for (side, _), listed in shown.listed.items() for row in listed.values()]
+        session.prefetch_items(_ids(rows))
+        links = [(side, row, session.link_of(side, row.id)) for side, row in rows]
+        waiting = [(side, row) for side, row, link in links if link is not None and link.end(side).due is not None]
+        if waiting:
+            self._worker.confirm(waiting, self._deadline)
 
     def _is_open(self, side: Side, id: str) -> bool:
         """Is there neither a link, nor a row that says why there is none?"""
@@ -208,12 +235,13 @@ class Backfill:
         values = {place: run.session.value(position_row(*place)) or {} for place in places}
         return {p: float(v["next"]) if v.get("pass") == _name(now) else math.inf for p, v in values.items()}
 
-    def _move(self, now: Progress, shown: Window, passed: int) -> None:
+    def _move(self, now: Progress, shown: Window) -> None:
         """Everything of the window is done, or stands in a row that is due."""
         session = self._run.session
         for (side, folder), newest in shown.following.items():
             session.put_row(position_row(side, folder), {"next": newest, "pass": _name(now)})
-        passed = now.passed + (passed if now.passes == 0 else 0)
+        found = _ids(_rows(shown)) if now.passes == 0 else []
+        passed = now.passed + sum(not self._is_our_copy(side, id) for side, id in found)
         reached = min(now.reached, shown.start)
         moved = replace(now, position=shown.start, reached=reached, passed=passed)
         if shown.start <= now.since:
@@ -229,6 +257,29 @@ class Backfill:
         for row in self._run.session.rows(POSITION):
             self._run.session.delete_row(row)
         return replace(now, ended=self._run.now())
+
+
+def _rows(shown: Window) -> list[tuple[Side, Row]]:
+    """Of both sides, newest first."""
+    rows = [(side, row) for side in SIDES for row in shown.within(side)]
+    return sorted(rows, key=lambda found: -found[1].received)
+
+
+def _ids(rows: Sequence[tuple[Side, Row]]) -> list[tuple[Side, str]]:
+    return [(side, row.id) for side, row in rows]
+
+
+def _chunks(rows: Sequence[tuple[Side, Row]]) -> Iterator[list[tuple[Side, Row]]]:
+    """In this order, with as many of one side as are copied at a time."""
+    some, counts = list[tuple[Side, Row]](), Counter[Side]()
+    for side, row in rows:
+        some.append((side, row))
+        counts[side] += 1
+        if counts[side] == CHUNK:
+            yield some
+            some, counts = [], Counter[Side]()
+    if some:
+        yield some
 
 
 def _name(progress: Progress) -> str:

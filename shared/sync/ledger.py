@@ -80,6 +80,7 @@ class Session:
         self.lease = lease
         self._table, self._partition, self._leases = table, partition, leases
         self._cache: dict[str, Mapping[str, Any] | None] = {}
+        self._links: dict[str, tuple[Mapping[str, Any], Link]] = {}
         self._pending: dict[Group, dict[str, Op]] = {}
         self._places: dict[str, Group] = {}
         self._notes: dict[Group, list[Entry]] = {}
@@ -107,7 +108,12 @@ class Session:
 
     def link(self, key: str) -> Link | None:
         value = self.value(LINK + key)
-        return link_of_json(value) if value else None
+        if value is None:
+            return None
+        held = self._links.get(key)
+        if held is None or held[0] is not value:
+            held = self._links[key] = value, link_of_json(value)
+        return held[1]
 
     def link_of(self, side: Side, id: str) -> Link | None:
         value = self.value(pointer(side, id))

@@ -36,7 +36,7 @@ def plan_unlinked(run: Run, due: Iterable[str]) -> None:
         )
         run.session.prefetch_items((side, id) for id in ids)
         ids = [id for id in ids if _open(run, side, id, id in waiting[side] or id in run.hinted[side])]
-        run.prefetch(side, ids)
+        run.prefetch(side, ids, whole=True)
         for id in ids:
             if run.session.link_of(side, id) is None:
                 _decide(run, side, id)

@@ -7,8 +7,8 @@ from heapq import merge
 from itertools import islice
 from typing import NoReturn
 
-from shared.model.errors import Conflict
-from shared.model.mail import Folder, Found, Message, Observed, Row, Trace
+from shared.model.errors import Conflict, TandemError
+from shared.model.mail import Folder, Found, Item, Message, Observed, Row, Trace
 from shared.ports.replica import Replica
 from shared.ports.state import ANY, Entity, Op, Table
 
@@ -78,6 +78,12 @@ class ReadOnly:
     def fetch(self, id: str) -> Message:
         return self._replica.fetch(id)
 
+    def read_whole(self, ids: Sequence[str]) -> Mapping[str, Item | None]:
+        return self._replica.read_whole(ids)
+
+    def fetch_many(self, ids: Sequence[str]) -> list[Message | TandemError]:
+        return self._replica.fetch_many(ids)
+
     def find(self, trace: Trace) -> Found:
         return self._replica.find(trace)
 
@@ -96,4 +102,4 @@ class ReadOnly:
     def create(self, *args: object, **more: object) -> NoReturn:
         raise AssertionError("a preview has no effects")
 
-    write = create_folder = rename_folder = move_folder = delete_folder = create
+    create_many = write = create_folder = rename_folder = move_folder = delete_folder = create

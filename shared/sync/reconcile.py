@@ -9,6 +9,7 @@ from dataclasses import replace
 from shared.model.errors import Conflict, NotPermitted, Unavailable
 from shared.model.folders import FolderStep
 from shared.model.links import Intent, Link
+from shared.model.mail import Row
 from shared.model.plans import (
     Agree,
     Close,
@@ -92,6 +93,17 @@ class Reconcile:
         settle(run)
         for side, id in ids:
             run.hinted[side].add(id)
+        self._carry_out(deadline)
+
+    def confirm(self, rows: Sequence[tuple[Side, Row]], deadline: float) -> None:
+        """A round about what a listing shows."""
+        self._run.new_round()
+        for side, row in rows:
+            self._run.listed[side][row.id] = row
+        self._carry_out(deadline)
+
+    def _carry_out(self, deadline: float) -> None:
+        run = self._run
         self._plan_all([])
         run.session.commit()
         carry_out(run, self._brake, deadline)

@@ -23,13 +23,33 @@ Place = tuple[Side, str]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Messages received from `start` on and before `end`; `rows` holds those of the margin below too. `following`: the
-    newest message below `start`, by folder that was asked (0.0: there is none)."""
+    """Messages received from `start` on and before `end`; `rows` holds those of the margin below too. `listed`: all
+    that was read, by folder that was asked."""
 
     start: float
     end: float
+    listed: Mapping[Place, Mapping[str, Row]]
     rows: Mapping[Side, Mapping[str, Row]]
-    following: Mapping[Place, float]
+
+    @classmethod
+    def of(cls, start: float, end: float, listed: Mapping[Place, Mapping[str, Row]]) -> Window:
+        rows: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
+        for (side, _), shown in listed.items():
+            rows[side] |= {id: row for id, row in shown.items() if row.received < end}
+        return cls(start, end, listed, rows)
+
+    @property
+    def following(self) -> dict[Place, float]:
+        """The newest message below `start`, by folder that was asked (0.0: there is none)."""
+        return {
+            place: max((row.received for row in shown.values() if row.received < self.start), default=0.0)
+            for place, shown in self.listed.items()
+        }
+
+    def above(self, received: float) -> Window | None:
+        """The part of it in which everything is newer than that; None when there is none."""
+        start = math.floor(received) + 1.0
+        return Window(start, self.end, self.listed, self.rows) if start < self.end else None
 
     def within(self, side: Side) -> list[Row]:
         """Newest first."""
@@ -54,23 +74,28 @@ class _Stream:
                 self.oldest = min(self.oldest, row.received)
 
 
-def window(replicas: Mapping[Side, Replica], places: Mapping[Place, float], since: float, end: float) -> Window:
+def window(
+    replicas: Mapping[Side, Replica], places: Mapping[Place, float], since: float, end: float, top: float = 0.0
+) -> Window:
     """The next window below `end` (whole seconds), not below `since`. `places`: each folder with the date of its newest
-    message below `end`, or infinity where that isn't known."""
+    message below `end`, or infinity where that isn't known. Where it is asked, what was received up to `top` is listed
+    too."""
     streams: dict[Place, _Stream] = {}
     start = since
     for place, newest in sorted(places.items(), key=lambda entry: (-entry[1], entry[0])):
         if newest < max(since, start - MARGIN):
             continue
         side, folder = place
-        stream = streams[place] = _Stream(replicas[side].history(folder, since - MARGIN, end))
+        stream = streams[place] = _Stream(replicas[side].history(folder, since - MARGIN, max(end, top)))
         stream.read(below=end - 1.0)
         if not stream.ended:
-            start = max(start, math.floor(stream.oldest) + 1.0)
-    rows: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
-    following: dict[Place, float] = {}
-    for (side, folder), stream in streams.items():
+            start = max(start, _start(stream.oldest, end))
+    for stream in streams.values():
         stream.read(below=start - MARGIN)
-        rows[side] |= {id: row for id, row in stream.rows.items() if row.received < end}
-        following[side, folder] = max((r.received for r in stream.rows.values() if r.received < start), default=0.0)
-    return Window(start, end, rows, following)
+    return Window.of(start, end, {place: stream.rows for place, stream in streams.items()})
+
+
+def _start(oldest: float, end: float) -> float:
+    """Where a window may start of which messages from `oldest` on are known; with the margin above that, so that no
+    more has to be read for it, unless too little of the window would be left."""
+    return math.floor(oldest) + 1.0 + (MARGIN if end - oldest > 2 * MARGIN else 0.0)
