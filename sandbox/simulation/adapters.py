@@ -47,8 +47,12 @@ class SimRandom:
         return f"{self._world.rng.getrandbits(128):032x}"
 
 
+WIDTH = 4
+"""As many threads as the product gives a `map`."""
+
+
 class SimExecutor:
-    """One after the other, in an order drawn from the seed."""
+    """One after the other, in an order drawn from the seed; in a time as if up to WIDTH were under way together."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -57,11 +61,15 @@ class SimExecutor:
         results: dict[int, T | Exception] = {}
         order = list(range(len(calls)))
         self._world.rng.shuffle(order)
-        for number in order:
-            try:
-                results[number] = calls[number]()
-            except Exception as exc:
-                results[number] = exc
+        abreast, self._world.abreast = self._world.abreast, min(WIDTH, max(1, len(calls)))
+        try:
+            for number in order:
+                try:
+                    results[number] = calls[number]()
+                except Exception as exc:
+                    results[number] = exc
+        finally:
+            self._world.abreast = abreast
         return [results[number] for number in range(len(calls))]
 
 

@@ -12,7 +12,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
@@ -58,13 +58,15 @@ class Event:
 
 
 class World:
-    """`decide` draws the fate of a call; the crash-point tests replace it."""
+    """`decide` draws the fate of a call; the crash-point tests replace it. `abreast`: how many calls the caller has
+    under way at a time. They come here one after the other all the same, each for its share of the time."""
 
     def __init__(self, seed: int, decide: Callable[[World, Kind, str], Fate] | None = None) -> None:
         self.now = EPOCH
         self.rng = random.Random(seed)
         self.decide = decide or calm
         self.calls = 0
+        self.abreast = 1
         self.faults: Counter[str] = Counter()
         self.effects = 0
         self.windows: list[tuple[str, float, float]] = []
@@ -110,6 +112,13 @@ class World:
         if fate.fault:
             self.faults[fate.fault] += 1
             self.log(f"fault {fate.fault}")
+        abreast, self.abreast = self.abreast, 1
+        try:
+            return self._answered(_in_a_share(fate, abreast), effect, timeout)
+        finally:
+            self.abreast = abreast
+
+    def _answered(self, fate: Fate, effect: Callable[[], T], timeout: float) -> T:
         box: dict[str, Any] = {}
         if fate.effect_after is not None:
             self.after(fate.effect_after, lambda: _into(box, effect))
@@ -124,6 +133,13 @@ class World:
             raise box["error"]
         value: T = box["value"]
         return value
+
+
+def _in_a_share(fate: Fate, abreast: int) -> Fate:
+    """Calls that go well overlap; for what goes wrong everybody waits."""
+    if fate.fault or not fate.answer or fate.effect_after is None or fate.effect_after > fate.answer_after:
+        return fate
+    return replace(fate, effect_after=fate.effect_after / abreast, answer_after=fate.answer_after / abreast)
 
 
 def _into(box: dict[str, Any], effect: Callable[[], Any]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,3 +62,12 @@ def find(pairs: Pairs, text: str) -> Pair:
 def clock(at: float | None) -> str:
     """A time of the store in this machine's zone; a dash for none."""
     return "-" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def epoch(text: str) -> float:
+    """Of a date or time that somebody typed; without a zone it is this machine's."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise typer.BadParameter("is no date such as 2026-11-01 or 2026-11-01T09:00", param_hint="--since") from exc
+    return (at if at.tzinfo else at.astimezone()).astimezone(UTC).timestamp()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from shared.cli.common import FAILED, PairName, Yes, clock, complaints, console, find, product
+from shared.cli.common import FAILED, PairName, Yes, clock, complaints, console, epoch, find, product
 
 if TYPE_CHECKING:
     from shared.model.pairs import Pair
@@ -42,7 +41,7 @@ def add(
     """Put a person's two mailboxes in step. Shows whose they are and asks."""
     from shared.model.pairs import Pair
 
-    start = _epoch(since) if since else None
+    start = epoch(since) if since else None
     with product() as built:
         start, id = math.floor(built.table.now()) if start is None else start, built.people.new_id()
         pair = Pair(id, name, outlook, dingtalk, start, union_id, exclude_folders=tuple(exclude_folder or ()))
@@ -165,11 +164,3 @@ def _password(from_stdin: bool, optional: bool) -> str:
         complaints.print("No password was given; nothing was changed.")
         raise typer.Exit(FAILED)
     return text
-
-
-def _epoch(text: str) -> float:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise typer.BadParameter("is no date such as 2026-11-01 or 2026-11-01T09:00", param_hint="--since") from exc
-    return (at if at.tzinfo else at.astimezone()).astimezone(UTC).timestamp()

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from shared.cli.backfill import figures, line
 from shared.cli.common import PairName, clock, console, find, product
 from shared.model.shut import MISSING, PASSWORD, REMEDIES, TEXTS
 
@@ -28,7 +29,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
     """How every pair stands. The JSON holds ids, counts, codes and times only."""
     with product() as built:
         pairs = built.pairs.list()
-        told = [(pair, _told(pair, built.desk.status(pair), built.people.has_password(pair))) for pair in pairs]
+        now, has_password = built.table.now(), built.people.has_password
+        told = [(pair, _told(pair, built.desk.status(pair), has_password(pair), now)) for pair in pairs]
         app = built.service.app_status()
         if as_json:
             callbacks = asdict(app.callbacks) if app.callbacks else None
@@ -48,7 +50,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
             console.print("There is no pair yet: see `tandem pair add --help`.")
 
 
-def _told(pair: Pair, status: Status, has_password: bool) -> dict[str, Any]:
+def _told(pair: Pair, status: Status, has_password: bool, now: float) -> dict[str, Any]:
     brake, shut = status.brake, _shut(status, has_password)
     return {
         "pair": pair.id,
@@ -67,6 +69,7 @@ def _told(pair: Pair, status: Status, has_password: bool) -> dict[str, Any]:
         "next_due": status.next_due,
         "one_way": shut,
         "brake": {"since": brake.since, "removals": len(brake.links), "hash": brake.hash} if brake else None,
+        "backfill": figures(status.backfill, now) if status.backfill else None,
     }
 
 
@@ -107,6 +110,8 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     for name, key in (("waiting", "waiting"), ("held back", "held_back")):
         if facts[key]:
             lines.append((name, ", ".join(f"{count} {reason}" for reason, count in sorted(facts[key].items()))))
+    if facts["backfill"]:
+        lines.append(("old mail", line(facts["backfill"])))
     if facts["gone"]:
         lines.append(("gone", f"{facts['gone']} vanished from one side and are kept on the other"))
     if facts["read_elsewhere"]:

@@ -42,6 +42,9 @@ IN_MEMORY = 3_000_000
 TEXTS = ("", "text/plain", "text/html", "multipart/alternative")
 """Content types of messages that hold texts alone, if the vendor counts no attachments."""
 
+ROOM = 4_000_000
+"""Characters of texts that are kept until they are fetched."""
+
 Original = Callable[[Json, Into | None], Bytes | None]
 """The bytes of the message that the REST door shows so, None when they can't be had. A large one goes where the second
 argument says; TooLarge when it is over that, or there is none."""
@@ -52,11 +55,31 @@ class Contents:
 
     def __init__(self, mailbox: Mailbox, executor: Executor, largest: int = LARGEST_ENCODED) -> None:
         self._mailbox, self._executor, self._largest = mailbox, executor, largest
+        self._kept: dict[str, Json] = {}
+        self._room = ROOM
+
+    def keep(self, id: str, shown: Json | None) -> None:
+        """A message as a read of everything has just shown it, for when it is fetched, or None: it was read anew. Where
+        there is no room for it, it is read then."""
+        self._room += _weight(self._kept.pop(id, None))
+        if shown is not None and (weight := _weight(shown)) <= self._room:
+            self._kept[id] = shown
+            self._room -= weight
+
+    def forget(self) -> None:
+        """What was kept and not fetched."""
+        self._kept.clear()
+        self._room = ROOM
+
+    def _shown(self, id: str) -> Json:
+        shown = self._kept.get(id)
+        self.keep(id, None)
+        return self._mailbox.message(id, mapping.WHOLE) if shown is None else shown
 
     def whole(self, id: str, original: Original, spool: Spool | None = None) -> Message:
         """Refused when attachments are there that are not to be had: a message never crosses without its attachments.
         TooLarge when it is over what one request of the other side takes and there is no spool, or over `largest`."""
-        shown = self._mailbox.message(id, mapping.WHOLE)
+        shown = self._shown(id)
         plain = mapping.message(shown, ())
         listed = self._listed(id, shown, plain)
         into = Into(spool, self._largest) if spool else None
@@ -114,6 +137,11 @@ def _taken_apart(mime: Bytes, into: Into | None) -> Content:
     if into is None or isinstance(mime, bytes):
         return taken_apart(whole(mime))
     return taken_apart_large(mime, into.spool)
+
+
+def _weight(shown: Json | None) -> int:
+    body = (shown or {}).get("body") or {}
+    return sum(len(str(text)) for text in body.values()) + 1000 if shown else 0
 
 
 def _is_special(shown: Json, listed: Sequence[Json]) -> bool:

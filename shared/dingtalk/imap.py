@@ -133,6 +133,31 @@ class ImapDoor:
         self._client: Client | None = None
         self._positions: dict[str, Position] = {}
 
+        self.beside: list[ImapDoor] = []
+        """Further connections to the same mailbox, for many messages at once."""
+
+    def widen(self, lock: AbstractContextManager[object]) -> None:
+        """Allow one more connection beside this one; it is made when it is used."""
+        host, port, tls = self._address
+        self.beside.append(
+            ImapDoor(
+                self._streams,
+                self._clock,
+                host,
+                port,
+                tls,
+                *self._login,
+                lock,
+                self._timeout,
+                self._telemetry,
+                self._gate,
+            )
+        )
+
+    def open(self) -> None:
+        """Make the connection, unless there is one."""
+        self._run("login", lambda client: None)
+
     def mailboxes(self) -> list[Listed]:
         """LIST, as the server shows it now."""
 
@@ -215,7 +240,9 @@ class ImapDoor:
         return self._run("original", fetch)
 
     def close(self) -> None:
-        """End the connection; the next call makes a new one."""
+        """End the connection, and those beside it; the next call makes a new one."""
+        for one in self.beside:
+            one.close()
         with self._lock:
             if self._client is not None:
                 with suppress(TransportError, IMAPClientError):

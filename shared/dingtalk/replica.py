@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
 from shared.dingtalk import mapping, poll
 from shared.dingtalk.alimail import Alimail
+from shared.dingtalk.appending import Append, append_all
 from shared.dingtalk.content import Contents
 from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.limits import LARGEST
-from shared.dingtalk.mailbox import Mailbox, known
+from shared.dingtalk.mailbox import Mailbox, Window, known
 from shared.dingtalk.mime import KEY_HEADER
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
@@ -34,7 +35,7 @@ from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Ob
 from shared.model.shut import MISSING
 from shared.model.spooled import LARGEST_ENCODED, Content, size_of
 from shared.model.words import DINGTALK, Flag, Side
-from shared.ports.replica import Permit
+from shared.ports.replica import Copy, Permit
 from shared.ports.world import Executor, Into, Spool
 
 Json = Any
@@ -84,15 +85,16 @@ class DingTalkMail:
         rows, moved = self._look(list(dict.fromkeys(collections)), cursors, {})
         return Observed(items, Changes(rows, cursors=moved))
 
-    def _items(self, ids: Sequence[str]) -> dict[str, Item | None]:
+    def _items(self, ids: Sequence[str], select: str = mapping.ITEM) -> dict[str, Item | None]:
         wanted = list(dict.fromkeys(ids))
-        answers = self._executor.map([partial(self._mailbox.message, id, mapping.ITEM) for id in wanted])
+        answers = self._executor.map([partial(self._mailbox.message, id, select) for id in wanted])
         items: dict[str, Item | None] = {}
         for id, answer in zip(wanted, answers, strict=True):
             if isinstance(answer, NotFound):
                 items[id] = None
             elif isinstance(answer, NotPermitted) or not isinstance(answer, TandemError):
                 items[id] = mapping.item(known(answer), self._mailbox.tags)
+                self._contents.keep(id, answer if select == mapping.WHOLE else None)
         return items
 
     def _look(
@@ -120,9 +122,23 @@ class DingTalkMail:
                 break
         return pages
 
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        with suppress(NotFound):
+            for page in self._mailbox.pages(folder, mapping.ROW, Window(since, until)):
+                yield tuple(mapping.row(row, self._mailbox.tags) for row in page)
+
     def labels(self) -> frozenset[str]:
         """The names of the mailbox's own tags, from now on shown as categories: a person makes them in DingTalk."""
         return frozenset(self._mailbox.learn_tags().values())
+
+    def read_whole(self, ids: Sequence[str]) -> Mapping[str, Item | None]:
+        """One request per id, which shows the texts too: they are kept until they are fetched."""
+        self._contents.forget()
+        return self._items(ids, mapping.WHOLE)
+
+    def fetch_many(self, ids: Sequence[str]) -> list[Message | TandemError]:
+        found = self._executor.map([partial(self.fetch, id) for id in ids])
+        return [one if isinstance(one, TandemError) else known(one) for one in found]
 
     def fetch(self, id: str, spool: Spool | None = None) -> Message:
         """The message without its original bytes. What the REST door doesn't give whole is read by IMAP, as long as
@@ -195,36 +211,73 @@ class DingTalkMail:
         """APPEND the original bytes (ValueError without them), which may stand in a file, find the id by the key in a
         listing, then set the tags. What goes wrong after the APPEND is no error, for the copy is there: without an id
         it is found by `find`, and unless `listed` only a read tells whether it shows the flag."""
-        door = self._door()
+        door, copy = self._door(), Copy(message, folder, read, flag, categories, key, mark, permit)
+        try:
+            self._append(door, copy).by(door)
+        except Refused:
+            self._listed = None  # the mailbox may have been renamed
+            raise
+        wanted = Wanted(key, message.message_id, message.received, ours=True)
+        row = None
+        with suppress(TandemError):
+            row = self._search.created(folder, wanted)
+        return self._finished(copy, row)
+
+    def create_many(self, copies: Sequence[Copy]) -> list[Created | TandemError]:
+        """The APPENDs by several connections, and one listing for each folder that shows what they made."""
+        outcomes: dict[int, Created | TandemError] = {}
+        appends: dict[int, Append] = {}
+        for number, copy in enumerate(copies):
+            try:
+                appends[number] = self._append(self._door(), copy)
+            except TandemError as error:
+                outcomes[number] = error
+        if appends:
+            errors = append_all(self._door(), self._executor, list(appends.values()))
+            outcomes |= {number: e for number, e in zip(appends, errors, strict=True) if e is not None}
+        if any(isinstance(outcome, Refused) for outcome in outcomes.values()):
+            self._listed = None  # a mailbox may have been renamed
+        made = {number: copy for number, copy in enumerate(copies) if number not in outcomes}
+        rows = self._rows_of(made.values())
+        outcomes |= {number: self._finished(copy, rows.get(copy.key)) for number, copy in made.items()}
+        return [outcomes[number] for number in range(len(copies))]
+
+    def _append(self, door: ImapDoor, copy: Copy) -> Append:
+        message = copy.message
         if message.mime is None:
             raise ValueError("a copy in DingTalk is made from the original bytes, and this message has none")
         size, most = size_of(message.mime), LARGEST if isinstance(message.mime, bytes) else self._largest
         if size > most:
             raise TooLarge(f"the message has {size} bytes, {most} can be carried", code="size")
+        key, name = copy.key, self._name(door, copy.folder)
         mime = prepare(message.mime, key) if isinstance(message.mime, bytes) else Prepared.of(message.mime, key)
-        try:
-            name, received = self._name(door, folder), message.received
-            door.append(name, mime, read=read, received=received, permit=permit, answered=message.answered)
-        except Refused:
-            self._listed = None  # the mailbox may have been renamed
-            raise
-        row = self._shown(folder, Wanted(key, message.message_id, message.received, ours=True))
+        return Append(name, mime, copy.read, message.received, copy.permit, message.answered)
+
+    def _rows_of(self, copies: Iterable[Copy]) -> dict[str, Row]:
+        """The rows that show these copies, by key."""
+        folders: dict[str, list[Wanted]] = {}
+        for copy in copies:
+            message = copy.message
+            wanted = Wanted(copy.key, message.message_id, message.received, ours=True)
+            folders.setdefault(copy.folder, []).append(wanted)
+        rows: dict[str, Row] = {}
+        for folder, some in folders.items():
+            with suppress(TandemError):
+                rows |= self._search.created_all(folder, some)
+        return rows
+
+    def _finished(self, copy: Copy, row: Row | None) -> Created:
+        """Set the tags of a copy that a listing shows."""
         if row is None:
             return Created(None)
-        steps = self._tag_steps(row.id, row, flag, categories, permit)
-        if message.importance == "high":
+        steps = self._tag_steps(row.id, row, copy.flag, copy.categories, copy.permit)
+        if copy.message.importance == "high":
             star = (mapping.IMPORTANT_TAG,)
-            steps.append(partial(self._mailbox.update, row.id, "addTags", star, permit))
+            steps.append(partial(self._mailbox.update, row.id, "addTags", star, copy.permit))
         with suppress(TandemError):
             _in_turn(steps)
-        as_made = row.flag == flag and set(row.categories) == set(categories)
-        return Created(row.id, listed=as_made and row.read == read)
-
-    def _shown(self, folder: str, wanted: Wanted) -> Row | None:
-        try:
-            return self._search.created(folder, wanted)
-        except TandemError:
-            return None
+        as_made = row.flag == copy.flag and set(row.categories) == set(copy.categories)
+        return Created(row.id, listed=as_made and row.read == copy.read)
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
         """One request for `read`, one or two each for `flag` and `categories`, one for `folder`. Whether a moved

@@ -6,9 +6,11 @@ show a copy on the newest page instead."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from shared.dingtalk import mapping
@@ -56,6 +58,43 @@ class Search:
                 if mapping.key(row) == wanted.key or self._read(row["id"], wanted):
                     return mapping.row(row, self._mailbox.tags)
         return None
+
+    def created_all(self, folder: str, wanted: Sequence[Wanted]) -> dict[str, Row]:
+        """The rows that show copies just made there, by their keys: in one listing around all their dates, unless this
+        takes more pages than there are copies."""
+        left, found = {one.key: one for one in wanted}, dict[str, Row]()
+        dates = [one.received for one in wanted]
+        around = Window(min(dates) - AROUND, max(dates) + AROUND)
+        pages = self._mailbox.pages(folder, mapping.LISTED, around)
+        whole = self._take(islice(pages, len(wanted)), left, found) < len(wanted)
+        if left and not whole:
+            shown = {key: row for key, one in left.items() if (row := self.created(folder, one)) is not None}
+            return found | shown
+        if left:
+            self._take(islice(self._mailbox.pages(folder, mapping.LISTED), 1), left, found)
+        return found
+
+    def _take(self, pages: Iterable[list[Json]], left: dict[str, Wanted], found: dict[str, Row]) -> int:
+        """Go through the pages as long as something is left to be found; -> how many these were."""
+        read = 0
+        for page in pages:
+            read += 1
+            for row in page:
+                if (key := self._key(row, left)) in left:
+                    found[left.pop(key).key] = mapping.row(row, self._mailbox.tags)
+            if not left:
+                break
+        return read
+
+    def _key(self, row: Json, left: Mapping[str, Wanted]) -> str:
+        """The key of a copy; where listings show no headers, those that may be one that is left are read."""
+        if (shown := mapping.key(row)) is not None:
+            return shown
+        if not any(_may_be(row, one) for one in left.values()):
+            return ""
+        with suppress(NotFound):
+            return mapping.item(self._mailbox.message(str(row["id"]), mapping.ITEM)).key
+        return ""
 
     def inside(self, folders: Sequence[str], wanted: Wanted) -> tuple[Item, ...]:
         """The matches in these folders, as read by id."""

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 from urllib.parse import quote
 
 from shared.model.answers import fits
-from shared.model.errors import NotFound, NotPermitted, TooLarge, Unavailable
-from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Trace
+from shared.model.errors import NotFound, NotPermitted, TandemError, TooLarge, Unavailable
+from shared.model.mail import Created, Folder, Found, Item, Message, Observed, Row, Trace
 from shared.model.spooled import LARGEST_ENCODED, Content, pieces_of
 from shared.model.words import OUTLOOK, Flag, Side
 from shared.outlook import mapping
 from shared.outlook.building import Builder, is_large
+from shared.outlook.creating import NEW, create_many, messages_of
 from shared.outlook.delta import Delta
 from shared.outlook.errors import FOLDER_GONE, GONE, code_of
 from shared.outlook.folders import PURGED, Folders
 from shared.outlook.head import head
 from shared.outlook.shapes import ITEM
 from shared.outlook.staging import Staging
-from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, member
-from shared.ports.replica import Permit
+from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, listed, member
+from shared.ports.replica import Copy, Permit
 from shared.ports.world import Into, Spool
 
 HEADER = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]*:")
 """How the original bytes of a message begin, and no page of a proxy."""
 ENCODED = 1.4
 """What base64 and its line ends make of one byte, with something to spare for the texts."""
+HISTORY = 100
+"""Messages of a page of old ones."""
 KEPT = 1000
 """How many messages are kept from reads, for when they are fetched."""
 QUERY = f"$select={mapping.ITEM_FIELDS}&$expand={quote(mapping.EXPAND, safe='$()=,')}"
@@ -69,6 +73,21 @@ class OutlookMail:
         self._learn_purged(rest)
         items = self._items(dict(zip(ids, reads, strict=True)))
         return Observed(items, self._delta.changes(cursors, dict(zip(folders, streams, strict=True)), tree))
+
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        """A filtered and ordered listing, 100 to a page (Graph: list messages)."""
+        test = f"receivedDateTime ge {mapping.iso(since)} and receivedDateTime le {mapping.iso(until)}"
+        url = (
+            f"{self._mailbox}/mailFolders/{quote(folder, safe='')}/messages?$select={mapping.ROW_FIELDS}"
+            f"&$filter={quote(test, safe='')}&$orderby={quote('receivedDateTime desc')}&$top={HISTORY}"
+        )
+        while url:
+            try:
+                page = self._graph.get(url, "old messages of a folder")
+            except NotFound:
+                return
+            yield tuple(mapping.row(value, folder) for value in listed(page, "old messages of a folder"))
+            url = self._graph.relative(page["@odata.nextLink"]) if page.get("@odata.nextLink") else ""
 
     def tree(self) -> tuple[Folder, ...]:
         self._staging.saw(tree := self._folders.tree())
@@ -124,6 +143,10 @@ class OutlookMail:
         held = {id: item is not None and self._staging.holds(item) for id, item in items.items()}
         return {id: None if held[id] else item for id, item in items.items() if held[id] is not None}
 
+    def read_whole(self, ids: Sequence[str]) -> Mapping[str, Item | None]:
+        """Original bytes are only to be had one by one."""
+        return self.observe(ids).items
+
     def labels(self) -> None:
         """Outlook takes any name."""
 
@@ -150,6 +173,9 @@ class OutlookMail:
 
     def head(self, id: str) -> Message:
         return head(self._graph, self._message(id), self._read.get(id) or self._one(id))
+
+    def fetch_many(self, ids: Sequence[str]) -> list[Message | TandemError]:
+        return self._graph.two_at_a_time([partial(self.fetch, id) for id in ids])
 
     def _one(self, id: str) -> Item:
         items = self.observe([id]).items
@@ -197,14 +223,17 @@ class OutlookMail:
     ) -> Created:
         """One POST that makes a message that is no draft, with everything in it; one that is too large for that is put
         together out of sight (see building.py)."""
-        what, url = "a new message", f"{self._mailbox}/mailFolders/{quote(folder, safe='')}/messages"
         self._staging.is_not(folder)
         if not is_large(message):
             with suppress(TooLarge):
-                body = mapping.creating(message, read, flag, key, categories)
-                return Created(member(self._graph.send("POST", url, body, what, permit), "id", what))
+                body, url = mapping.creating(message, read, flag, key, categories), messages_of(self._mailbox, folder)
+                return Created(member(self._graph.send("POST", url, body, NEW, permit), "id", NEW))
         bare = mapping.creating(replace(message, attachments=()), read, flag, key, categories)
         return Created(self._builder.build(message, bare, folder, key, permit))
+
+    def create_many(self, copies: Sequence[Copy]) -> list[Created | TandemError]:
+        """In batches, as far as they are small."""
+        return create_many(self._graph, self._mailbox, copies, self.create)
 
     def tidy(self, permit: Permit) -> None:
         """Now and then: throw away for good what crashes left of messages that were being put together."""

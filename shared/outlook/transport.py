@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from shared.model.answers import Must, fits, parsed
@@ -26,6 +27,7 @@ from shared.ports.world import (
     TransportError,
 )
 
+T = TypeVar("T")
 IMMUTABLE = 'IdType="ImmutableId"'
 PARTS = 20
 """The most requests one $batch takes."""
@@ -71,13 +73,13 @@ class Graph:
     """`base_url` holds the version. Links that answers carry are followed only below it.
 
     A caller's requests go one after the other, since the vendor itself runs the parts of a batch four at a time, which
-    is all it allows for a mailbox: `executor` is not needed."""
+    is all it allows for a mailbox; but for those of `two_at_a_time`."""
 
     def __init__(
         self, transport: Transport, clock: Clock, random: Random, executor: Executor, tokens: Tokens, base_url: str
     ) -> None:
         self._transport, self.clock, self._random, self._tokens = transport, clock, random, tokens
-        self._base = base_url.rstrip("/")
+        self._base, self._executor = base_url.rstrip("/"), executor
 
     def relative(self, link: str) -> str:
         """A link of an answer as a path below the base URL; Unavailable when it points elsewhere."""
@@ -123,6 +125,21 @@ class Graph:
         if answer.status != 200 or answer.spooled is None:
             raise error(what, answer.status, answer.headers, answer.body, effect=False)
         return answer.spooled
+
+    def two_at_a_time(self, calls: Sequence[Callable[[], T]]) -> list[T | TandemError]:
+        """What these calls give or raise, in order. Of the four requests that the vendor takes at once for a mailbox,
+        two are for mail."""
+
+        def one_by_one(some: Sequence[Callable[[], T]]) -> list[T | TandemError]:
+            return [_tried(call) for call in some]
+
+        halves = [partial(one_by_one, some) for start in (0, 1) if (some := calls[start::2])]
+        results = cast("list[T | TandemError]", [None] * len(calls))
+        for start, half in enumerate(self._executor.map(halves)):
+            if isinstance(half, Exception):
+                raise half
+            results[start::2] = half
+        return results
 
     def batch(self, parts: Sequence[Part], what: str) -> list[Answer]:
         """One answer per part, in order, in as few requests as Graph allows; a single part goes by itself. Parts that
@@ -221,6 +238,21 @@ class Graph:
             return True
         return asked.scheme == "https" and asked.netloc.lower().endswith(UPLOAD_HOSTS)
 
+    def post_all(self, posts: Mapping[int, tuple[str, bytes]], what: str, permit: Permit) -> dict[int, Answer]:
+        """POSTs of JSON in one batch: by number, where to and what. -> the answers by the same numbers, as far as there
+        are any; an error is that of the batch as a whole. `permit` as for `send`."""
+        head = {"prefer": IMMUTABLE, "content-type": "application/json"}
+        parts = [
+            b'%b,"body":%b}' % (encoded({"id": str(n), "method": "POST", "url": url, "headers": head})[:-1], body)
+            for n, (url, body) in posts.items()
+        ]
+        request = self._request("POST", "/$batch", IMMUTABLE, b'{"requests":[' + b",".join(parts) + b"]}")
+        request = replace(request, timeout=request.timeout + len(parts), effect=True)
+        answer = self._exchange(request, what, permit)
+        if answer.status != 200:
+            raise error(what, answer.status, answer.headers, answer.body, effect=True)
+        return _taken_apart(_parsed(answer.body))
+
     # ---- one exchange
     def _request(
         self, method: str, url: str, prefer: str, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -246,6 +278,13 @@ class Graph:
         except TransportError as exc:
             kind: type[TandemError] = OutcomeUnknown if request.effect else Unavailable
             raise kind(f"{what}: Graph gave no complete answer", code="no_answer") from exc
+
+
+def _tried(call: Callable[[], T]) -> T | TandemError:
+    try:
+        return call()
+    except TandemError as exc:
+        return exc
 
 
 def failure(what: str, answer: Answer) -> TandemError:
@@ -274,7 +313,7 @@ def member(made: Any, name: str, what: str, kind: type[TandemError] = OutcomeUnk
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
-    """Halves of characters, which broken mail leaves behind, become question marks."""
+    """JSON. Halves of characters, which broken mail leaves behind, become question marks."""
     return json.dumps(body, ensure_ascii=False).encode(errors="replace")
 
 

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from shared.model.errors import TandemError
 from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
 from shared.model.words import Flag, Side
 from shared.ports.world import Spool
 
 Permit = Callable[[], None]
 """Called as the last thing before each request that has an effect leaves; raises LeaseLost to stop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A create, as `Replica.create` takes it."""
+
+    message: Message
+    folder: str
+    read: bool
+    flag: Flag
+    categories: Sequence[str]
+    key: str
+    mark: str
+    permit: Permit
+
+    def made_by(self, create: Callable[..., Created]) -> Created:
+        """`create`: that of a Replica."""
+        return create(
+            self.message,
+            folder=self.folder,
+            read=self.read,
+            flag=self.flag,
+            categories=self.categories,
+            key=self.key,
+            mark=self.mark,
+            permit=self.permit,
+        )
+
 
 ALL: None = None
 """All collections, where `observe` takes a list of them."""
@@ -31,6 +61,11 @@ class Replica(Protocol):
         since `cursors`, in as few requests as the vendor allows. A collection without a cursor, or whose cursor has
         expired, is listed wholly and named in `complete`; with the cursor "" it is listed as deep as a look ever goes.
         An id that is not found maps to None."""
+        ...
+
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        """Pages of what was received from `since` to `until` (whole seconds, both included), newest first, each read
+        when it is asked for. None when there is no such folder."""
         ...
 
     def tree(self) -> tuple[Folder, ...]:
@@ -68,6 +103,15 @@ class Replica(Protocol):
         """The message without texts, attachments and original bytes, however large it is. NotFound."""
         ...
 
+    def read_whole(self, ids: Sequence[str]) -> Mapping[str, Item | None]:
+        """As `observe` by id, for messages that are likely to be fetched next: what is read of them for that already is
+        not read again."""
+        ...
+
+    def fetch_many(self, ids: Sequence[str]) -> list[Message | TandemError]:
+        """As `fetch`, in the order given; what `fetch` would raise stands in its place."""
+        ...
+
     def mark(self, folder: str) -> str:
         """A position in `folder` taken before a create, by which `find` sees what came after it ("" if not needed)."""
         ...
@@ -85,6 +129,11 @@ class Replica(Protocol):
         permit: Permit,
     ) -> Created:
         """Put a copy of `message` there, with its dates, state and our key; nothing is sent to anyone."""
+        ...
+
+    def create_many(self, copies: Sequence[Copy]) -> list[Created | TandemError]:
+        """As `create` for each of these small copies, with as few requests as the vendor allows and in any order; what
+        `create` would raise stands in its place."""
         ...
 
     def find(self, trace: Trace) -> Found:

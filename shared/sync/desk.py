@@ -13,6 +13,8 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.ports.replica import Replica
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.world import Clock, Executor
+from shared.sync.backfill import Progress, progress, start
+from shared.sync.backfill_preview import Foreseen, foresee
 from shared.sync.brake import Held, approve, held
 from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.folders import FolderMap
@@ -32,8 +34,8 @@ class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
     receipt and were read on the other side alone; `set_aside`: what kept being refused; `shut`: nothing new can be put
-    into DingTalk, or what waited for that is due again just now. `ended` and `error`: of the
-    last run, None before the first one, "" when it went well."""
+    into DingTalk, or what waited for that is due again just now. `ended` and `error`: of the last run, None before the
+    first one, "" when it went well. `backfill`: how the last one stands, None when there was none."""
 
     links: int
     gone: int
@@ -47,6 +49,7 @@ class Status:
     brake: Held | None
     set_aside: tuple[Failing, ...]
     shut: Shut | None
+    backfill: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Preview:
 
 
 class Desk:
-    """`replicas` as the service has them. Nothing here needs the lease, and only `approve` and `wake` write."""
+    """`replicas` as the service has them. Nothing here needs the lease; only `approve`, `wake` and `backfill`
+    write."""
 
     def __init__(
         self,
@@ -108,6 +112,7 @@ class Desk:
             held(table, name),
             tuple(set_aside(table, name)),
             shut_of(shut.value if shut else None),
+            progress(self._table, pair),
         )
 
     # ---- the brake
@@ -141,6 +146,17 @@ class Desk:
         for side in SIDES:
             leave_hints(self._table, partition(pair.id), side, {""})
         enqueue(self._queue, pair.id, "asked")
+
+    # ---- old mail
+    def foresee(self, pair: Pair, since: float, told: Callable[[int], None]) -> Foreseen:
+        """What a backfill down to `since` would bring over; see `backfill_preview.foresee`."""
+        replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
+        return foresee(self._table, pair, replicas, since, told)
+
+    def backfill(self, pair: Pair, since: float, total: int | None) -> None:
+        """Begin it; `total` is what was foreseen, None when nobody looked. WrongSettings while another one is going
+        on."""
+        start(self._table, self._queue, pair, since, total)
 
     # ---- what would be done
     def preview(self, pair: Pair) -> Preview:

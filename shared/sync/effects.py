@@ -4,6 +4,7 @@ shows the value, not when a reply says so."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,13 +25,12 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.links import Intent, Link
-from shared.model.mail import Created, Item, Message
-from shared.model.plans import State
+from shared.model.mail import Created, Item
 from shared.model.shut import PASSWORD
-from shared.model.spooled import size_of
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.sync.brake import Brake
-from shared.sync.large import hand_over, weigh
+from shared.sync.creating import Parcel, copy_of, create_together, cut, fetched, folder_of, patience
+from shared.sync.large import hand_over
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.postpone import postpone
@@ -43,10 +43,9 @@ from shared.sync.troubles import DIRECTIONS, trouble
 
 def carry_out(run: Run, brake: Brake, deadline: float) -> None:
     """Everything in `todo`, in batches that are each committed. What can't be sent now is due again."""
-    todo = list(run.todo.values())
-    todo = brake.guard(run, todo)
+    todo = brake.guard(run, list(run.todo.values()))
     while todo:
-        batch, todo = todo[: run.policy.batch], todo[run.policy.batch :]
+        batch, todo = cut(run, todo)
         if run.clock.monotonic() > deadline or run.must_yield():
             for intent in batch + todo:
                 postpone(run, intent, "time")
@@ -55,50 +54,37 @@ def carry_out(run: Run, brake: Brake, deadline: float) -> None:
 
 
 def _batch(run: Run, batch: Sequence[Intent]) -> None:
-    parcels = [parcel for intent in batch if (parcel := _prepare(run, intent)) is not None]
-    now = run.now()
+    parcels = _prepared(run, batch)
+    now, wait = run.now(), patience(parcels)
+    size = sum(parcel.size for parcel in parcels)
     for parcel in parcels:
-        size = size_of(parcel.message.mime) if parcel.message else 0
-        parcel.intent = replace(
-            parcel.intent, settle_after=now + run.policy.settle(size), mark=parcel.mark, missed=None
-        )
+        settle_after = now + run.policy.settle(size) + wait
+        parcel.intent = replace(parcel.intent, settle_after=settle_after, mark=parcel.mark, missed=None)
         if parcel.intent.large:
             hand_over(run, parcel.intent)
         else:
             run.session.put_intent(parcel.intent)
         run.session.note(parcel.intent.mid, _planned(parcel.intent))
     run.session.commit()
-    for parcel in parcels:
-        if not parcel.intent.large:
+    parcels = [parcel for parcel in parcels if not parcel.intent.large]
+    if len(parcels) > 1 and parcels[0].intent.kind == "create":
+        for parcel, outcome in zip(parcels, create_together(run, parcels), strict=True):
+            _took(run, parcel.intent, outcome)
+    else:
+        for parcel in parcels:
             _effect(run, parcel)
     run.session.commit()
 
 
-@dataclass(slots=True)
-class Parcel:
-    """An intent with what its request carries, fetched before the intent is committed."""
-
-    intent: Intent
-    message: Message | None = None
-    mark: str = ""
-
-
-def _prepare(run: Run, intent: Intent) -> Parcel | None:
-    """What can be read before the intent is written is read now; a failure here has changed nothing."""
-    if intent.kind != "create":
-        return Parcel(intent)
-    try:
-        if run.shut and intent.side == DINGTALK:
-            raise NoClientPassword("nothing new can be put into DingTalk now", code=run.shut)
-        folder = _folder(run, intent, intent.state or {})
-        mark = run.replicas[intent.side].mark(folder)
-        weighed = weigh(run, intent)
-        return Parcel(*weighed, mark) if weighed is not None else None
-    except StoreUnavailable:
-        raise
-    except TandemError as exc:
-        failed(run, intent, exc)
-        return None
+def _prepared(run: Run, batch: Sequence[Intent]) -> list[Parcel]:
+    """What can be read before the intents are written is read now; a failure here has changed nothing."""
+    if batch[0].kind != "create":
+        return [Parcel(intent) for intent in batch]
+    parcels = fetched(run, batch)
+    for parcel in parcels:
+        if parcel.failed is not None:
+            failed(run, parcel.intent, parcel.failed)
+    return [parcel for parcel in parcels if parcel.failed is None]
 
 
 def _planned(intent: Intent) -> Entry:
@@ -111,52 +97,35 @@ def _planned(intent: Intent) -> Entry:
 def _effect(run: Run, parcel: Parcel) -> None:
     """Send one request and take in what is known of its outcome. Once it was sent no failure of a later read may close
     the intent: it stays open until its effect is certain, and is settled then."""
-    intent = parcel.intent
-    send, take_in = EFFECTS[intent.kind]
+    send, _ = EFFECTS[parcel.intent.kind]
     try:
         sent = send(run, parcel)
-    except OutcomeUnknown:
-        return
-    except StoreUnavailable:
-        raise
     except TandemError as exc:
-        run.session.close_intent(intent)
-        if isinstance(exc, TooLarge) and intent.kind == "create" and not intent.stub:
-            hand_over(run, intent)
-            run.session.commit()
-        else:
-            failed(run, intent, exc)
-        return
-    if sent is None:
-        run.session.close_intent(intent)
-        return
-    try:
-        take_in(run, intent, sent)
-    except (Unavailable, Throttled):
-        return
+        sent = exc
+    _took(run, parcel.intent, sent)
 
 
-def _folder(run: Run, intent: Intent, state: State) -> str:
-    folder = run.folders.id(intent.side, str(state["folder"]))
-    if folder is None:
-        raise Refused(f"the folder has no twin on {intent.side}; the message waits until it has", code="no_twin")
-    return folder
+def _took(run: Run, intent: Intent, sent: Any) -> None:
+    """`sent`: what the request gave, None when it wasn't sent and needn't be, or the error."""
+    if isinstance(sent, OutcomeUnknown):
+        return
+    if isinstance(sent, StoreUnavailable):
+        raise sent
+    if sent is None or isinstance(sent, TandemError):
+        run.session.close_intent(intent)
+    if isinstance(sent, TooLarge) and intent.kind == "create" and not intent.stub:
+        hand_over(run, intent)
+        run.session.commit()
+    elif isinstance(sent, TandemError):
+        failed(run, intent, sent)
+    elif sent is not None:
+        with suppress(Unavailable, Throttled):
+            EFFECTS[intent.kind][1](run, intent, sent)
 
 
 # ---- a copy
 def _send_create(run: Run, parcel: Parcel) -> Created:
-    intent, state = parcel.intent, parcel.intent.state or {}
-    assert parcel.message is not None
-    return run.replicas[intent.side].create(
-        parcel.message,
-        folder=_folder(run, intent, state),
-        read=bool(state["read"]),
-        flag=state["flag"],  # type: ignore[arg-type]
-        categories=run.labels.merged((), str(state["categories"])),
-        key=intent.key,
-        mark=parcel.mark,
-        permit=run.permit(intent),
-    )
+    return copy_of(run, parcel).made_by(run.replicas[parcel.intent.side].create)
 
 
 def _take_created(run: Run, intent: Intent, made: Created) -> None:
@@ -182,7 +151,7 @@ def _send_write(run: Run, parcel: Parcel) -> Sent | None:
         return None
     changes: dict[str, object] = dict(want)
     if "folder" in want:
-        changes["folder"] = _folder(run, intent, want)
+        changes["folder"] = folder_of(run, intent.side, want)
     if "categories" in want:
         changes["categories"] = run.labels.merged(target.categories, str(want["categories"]))
     run.forget(side, intent.target)

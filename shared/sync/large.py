@@ -5,35 +5,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.model.errors import TooLarge
 from shared.model.links import Intent, Link
-from shared.model.mail import Message
 from shared.model.words import other
 from shared.sync.carry import CARRYING
 from shared.sync.quarantine import stand_aside
 from shared.sync.run import Run
-from shared.sync.stubs import stub
 
 IN_TURN = 86400.0
 """Seconds after which one that waits for its turn is due in any case."""
 
 
-def weigh(run: Run, intent: Intent) -> tuple[Intent, Message | None] | None:
-    """The intent with what its request carries; as a large one, without, where a carrier is to fetch it. None when
-    there is nothing to do: its stub stays."""
+def weigh(run: Run, intent: Intent) -> Intent | None:
+    """As what is known of its source's size makes it: as it was, as a large one, which a carrier is to fetch, or as a
+    stub. None when there is nothing to do: its stub stays."""
     if intent.stub:
-        return intent, stub(run, intent)
-    side = other(intent.side)
-    item = run.peek(side, intent.source)
+        return intent
+    item = run.peek(other(intent.side), intent.source)
     size = item.size or 0 if item is not None else 0
     if size > run.policy.largest:
-        return (made, stub(run, made)) if (made := with_stub(run, intent)) else None
-    if size <= run.policy.large:
-        try:
-            return intent, run.replicas[side].fetch(intent.source)
-        except TooLarge:
-            pass  # in one piece
-    return replace(intent, large=True), None
+        return with_stub(run, intent)
+    return replace(intent, large=True) if size > run.policy.large else intent
 
 
 def hand_over(run: Run, intent: Intent) -> None:

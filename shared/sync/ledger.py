@@ -14,6 +14,7 @@ from shared.ports.state import Op, Table
 from shared.sync.lease import Lease, Leases
 from shared.sync.rows import (
     ASKED,
+    BACKFILL,
     CARRY,
     DUE,
     FAILING,
@@ -81,6 +82,7 @@ class Session:
         self.lease = lease
         self._table, self._partition, self._leases = table, partition, leases
         self._cache: dict[str, Mapping[str, Any] | None] = {}
+        self._links: dict[str, tuple[Mapping[str, Any], Link]] = {}
         self._pending: dict[Group, dict[str, Op]] = {}
         self._places: dict[str, Group] = {}
         self._notes: dict[Group, list[Entry]] = {}
@@ -109,7 +111,12 @@ class Session:
 
     def link(self, key: str) -> Link | None:
         value = self.value(LINK + key)
-        return link_of_json(value) if value else None
+        if value is None:
+            return None
+        held = self._links.get(key)
+        if held is None or held[0] is not value:
+            held = self._links[key] = value, link_of_json(value)
+        return held[1]
 
     def link_of(self, side: Side, id: str) -> Link | None:
         value = self.value(pointer(side, id))
@@ -158,13 +165,16 @@ class Session:
         return {e.key: e.value for e in self._scan(prefix)} | fresh
 
     def due(self, until: float, limit: int = 200) -> list[str]:
-        """Names of the rows (`l:…`, `u:…`, `i:…`) that are due."""
+        """Names of the rows (`l:…`, `u:…`, `i:…`) that are due. A backfill is never among them: it has messages of its
+        own, and its due time only tells whether they were lost."""
         rows = self._table.scan(self._partition, DUE, due_row(until, "~"), limit)
-        return [row.key.split(":", 2)[2] for row in rows]
+        return [name for row in rows if (name := row.key.split(":", 2)[2]) != BACKFILL]
 
     def next_due(self) -> float | None:
-        for row in self._table.scan(self._partition, DUE, after(DUE), 1):
-            return float(row.key.split(":", 2)[1])
+        for row in self._table.scan(self._partition, DUE, after(DUE), 2):
+            _, due, name = row.key.split(":", 2)
+            if name != BACKFILL:
+                return float(due)
         return None
 
     # ---- writing
@@ -283,6 +293,10 @@ class Session:
         else:
             self._delete((mid, OWN), identity_row(mid))
 
+    def rows(self, prefix: str) -> list[str]:
+        """Names of the rows that start so, as committed."""
+        return [entity.key for entity in self._scan(prefix)]
+
     def put_beside(self, mid: str, row: str, key: str, value: Mapping[str, Any]) -> None:
         """A row that stands with an item's own (`row`): a link's, or a waiting item's."""
         self._put((mid, row.removeprefix(LINK)), key, value)
@@ -315,6 +329,7 @@ class Session:
     def folder_rows(self) -> dict[str, Mapping[str, Any]]:
         rows = {e.key: e.value for e in self._scan(FOLDER)}
         self._cache.update(rows)
+        self._cache.setdefault(BACKFILL, None)
         return rows
 
     def put_folder(self, row: str, value: Mapping[str, Any], due: float | None) -> None:

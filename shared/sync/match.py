@@ -25,7 +25,7 @@ from shared.sync.run import Run
 from shared.sync.settle import adopt
 
 DAY = 86400.0
-EXCLUDED = "excluded"
+EXCLUDED, OLD = "excluded", "old"
 
 
 def plan_unlinked(run: Run, due: Iterable[str]) -> None:
@@ -38,7 +38,7 @@ def plan_unlinked(run: Run, due: Iterable[str]) -> None:
         )
         run.session.prefetch_items((side, id) for id in ids)
         ids = [id for id in ids if _open(run, side, id, id in waiting[side] or id in run.hinted[side])]
-        run.prefetch(side, ids)
+        run.prefetch(side, ids, whole=True)
         for id in ids:
             if run.session.link_of(side, id) is None:
                 _decide(run, side, id)
@@ -263,7 +263,7 @@ def _shown_unlinked(run: Run, side: Side, mid: str) -> list[str]:
     """Ids in this round's rows with this identity; rows without a Message-ID say nothing of theirs."""
     return [
         row.id
-        for row in run.listed[side].values()
+        for row in {**run.window[side], **run.listed[side]}.values()
         if row.message_id and _recent(run, row.received) and run.identity.hash("message-id", row.message_id) == mid
     ]
 
@@ -304,7 +304,7 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
     if is_excluded(item.categories):
         return run.wait(side, item, EXCLUDED, None)
     if item.received < run.pair.since:
-        return run.wait(side, item, "old", None)
+        return run.wait(side, item, OLD, None)
     if run.folders.id(other(side), run.folders.key(side, item.folder)) is None:
         run.folders.need(other(side), run.folders.key(side, item.folder), run.session)
         return run.wait(side, item, "folder", run.now() + run.policy.waits)

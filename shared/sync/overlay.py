@@ -7,8 +7,8 @@ from heapq import merge
 from itertools import islice
 from typing import NoReturn
 
-from shared.model.errors import Conflict
-from shared.model.mail import Folder, Found, Message, Observed, Trace
+from shared.model.errors import Conflict, TandemError
+from shared.model.mail import Folder, Found, Item, Message, Observed, Row, Trace
 from shared.ports.replica import Replica
 from shared.ports.state import ANY, Entity, Op, Table
 from shared.ports.world import Spool
@@ -73,11 +73,20 @@ class ReadOnly:
     ) -> Observed:
         return self._replica.observe(ids, cursors, collections)
 
+    def history(self, folder: str, since: float, until: float) -> Iterator[tuple[Row, ...]]:
+        return self._replica.history(folder, since, until)
+
     def fetch(self, id: str, spool: Spool | None = None) -> Message:
         return self._replica.fetch(id, spool)
 
     def head(self, id: str) -> Message:
         return self._replica.head(id)
+
+    def read_whole(self, ids: Sequence[str]) -> Mapping[str, Item | None]:
+        return self._replica.read_whole(ids)
+
+    def fetch_many(self, ids: Sequence[str]) -> list[Message | TandemError]:
+        return self._replica.fetch_many(ids)
 
     def find(self, trace: Trace) -> Found:
         return self._replica.find(trace)
@@ -97,4 +106,4 @@ class ReadOnly:
     def create(self, *args: object, **more: object) -> NoReturn:
         raise AssertionError("a preview has no effects")
 
-    write = create_folder = rename_folder = move_folder = delete_folder = create
+    create_many = write = create_folder = rename_folder = move_folder = delete_folder = create

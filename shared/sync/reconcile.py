@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from shared.model.errors import Conflict, NotPermitted, Unavailable
 from shared.model.folders import FolderStep
 from shared.model.links import Intent, Link
+from shared.model.mail import Row
 from shared.model.plans import (
     Agree,
     Close,
@@ -88,6 +89,31 @@ class Reconcile:
         self._plan_all(sorted(due))
         planned = list(run.todo.values())
         return self._brake.guard(run, planned), planned, folders
+
+    def decide(self, ids: Sequence[tuple[Side, str]], deadline: float) -> None:
+        """A round about these messages alone: streams, hints and what is due are left to the runs."""
+        run = self._run
+        run.new_round()
+        settle(run)
+        for side, id in ids:
+            run.hinted[side].add(id)
+        self._carry_out(deadline)
+
+    def confirm(self, rows: Sequence[tuple[Side, Row]], deadline: float) -> None:
+        """A round about what a listing shows."""
+        self._run.new_round()
+        for side, row in rows:
+            self._run.listed[side][row.id] = row
+        self._carry_out(deadline)
+
+    def _carry_out(self, deadline: float) -> None:
+        run = self._run
+        self._plan_all([])
+        run.session.commit()
+        carry_out(run, self._brake, deadline)
+        run.session.commit()
+        if run.stopped is not None:
+            raise run.stopped
 
     def _round(self, deadline: float) -> set[str]:
         run = self._run

@@ -16,6 +16,8 @@
 | `f:=<key>` | a folder's link: both ids, the agreed names as hashes, what is under way |
 | `f:-<side>:<id>` | a folder that has no part in the pairing, and why |
 | `f:tree:<side>` | a hash of that side's tree; `f:facts`: what is known of the vendors' folders |
+| `f:backfill` | how far a backfill is; it stands here because each run reads these rows anyway |
+| `b:<side>:<folder>` | where it is in that folder |
 | `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
 | `j:<time>:<n>` | the journal |
@@ -42,6 +44,7 @@ SERVICE = "s:"
 """What says who is at it and for what. These rows stand right before what is due, so that one scan shows both."""
 LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
 LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
+BACKFILL, POSITION = f"{FOLDER}backfill", "b:"
 FAILING, ASKED, NOTE = "failing:", "asked:", "note:"
 CARRY, STUB = "carry:", "stub:"
 """The latter in the place of a row after `failing:`, `asked:` and `note:item:`: a stub's, with its link's key."""
@@ -75,6 +78,10 @@ def cursor_row(side: Side, collection: str) -> str:
 
 def identity_row(mid: str) -> str:
     return f"m:{mid}"
+
+
+def position_row(side: Side, folder: str) -> str:
+    return f"{POSITION}{side}:{folder}"
 
 
 def walked_row(side: Side) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Literal
@@ -25,6 +26,7 @@ from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
 from shared.sync.labels import Labels, crossing
 from shared.sync.ledger import Entry, Session
+from shared.sync.rows import BACKFILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
     `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as
-    made just before. `brake_*`: removals in 24 hours that are held.
+    made just before. `echo`, `again`: after how long a copy, and its original, are read if no stream or listing has
+    shown them. `bulk`: small copies that go together, `batch`: other effects between two commits. `brake_*`:
+    removals in 24 hours that are held.
     `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
     Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so.
     `notes`: whether people are told by notes in their mailboxes, with times in `zone`.
@@ -46,6 +50,7 @@ class Policy:
     fresh: float = 2.0
     apart: float = 10.0
     echo: float = 300.0
+    again: float = 0.0
     unborn: float = 600.0
     retry: float = 30.0
     busy: float = 15.0
@@ -53,6 +58,7 @@ class Policy:
     budget: float = 60.0
     lease: float = 240.0
     batch: int = 4
+    bulk: int = 39
     brake_many: int = 500
     brake_some: int = 100
     brake_share: float = 0.25
@@ -83,8 +89,9 @@ class Policy:
 
 
 class Run:
-    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `trees`: folders as walked in
-    this round, and when the walk began; `todo`: effects planned."""
+    """`listed`: what streams showed in this round; `window`: old messages of both sides, among which twins may be;
+    `removed`: ids they say left a folder; `trees`: folders as walked in this round, and when the walk began; `todo`:
+    effects planned."""
 
     def __init__(
         self,
@@ -104,6 +111,7 @@ class Run:
         self.listed: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
         self.removed: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.hinted: dict[Side, set[str]] = {side: set() for side in SIDES}
+        self.window: Mapping[Side, Mapping[str, Row]] = {side: {} for side in SIDES}
         self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
@@ -138,13 +146,24 @@ class Run:
     ) -> Observed:
         """As the replica's. What was read is as old as its request: the answer may have waited for a frozen process."""
         asked = self.clock.monotonic()
-        try:
+        with self._barring(side):
             observed = self.replicas[side].observe(ids, cursors, collections)
+        self.remember(side, observed.items, asked)
+        return observed
+
+    def _read_whole(self, side: Side, ids: Sequence[str]) -> None:
+        asked = self.clock.monotonic()
+        with self._barring(side):
+            items = self.replicas[side].read_whole(ids)
+        self.remember(side, items, asked)
+
+    @contextmanager
+    def _barring(self, side: Side) -> Iterator[None]:
+        try:
+            yield
         except NotPermitted:
             self.barred = side
             raise
-        self.remember(side, observed.items, asked)
-        return observed
 
     def remember(self, side: Side, items: Mapping[str, Item | None], at: float | None = None) -> None:
         """`at`: when they were read, on the monotonic clock (default: now)."""
@@ -154,12 +173,15 @@ class Run:
     def forget(self, side: Side, id: str) -> None:
         self._reads.pop((side, id), None)
 
-    def prefetch(self, side: Side, ids: Iterable[str]) -> None:
-        """Read ids in one go; those that can't be read now stay unread."""
+    def prefetch(self, side: Side, ids: Iterable[str], whole: bool = False) -> None:
+        """Read ids in one go; those that can't be read now stay unread. `whole`: they are likely to be fetched."""
         missing = [id for id in dict.fromkeys(ids) if (side, id) not in self._reads]
         if missing:
             try:
-                self.observe(side, missing)
+                if whole:
+                    self._read_whole(side, missing)
+                else:
+                    self.observe(side, missing)
             except TandemError as exc:
                 if not exc.retryable:
                     raise
@@ -293,9 +315,12 @@ def open_run(
     executor: Executor,
     queue: WorkQueue | None = None,
 ) -> Run:
-    """A run on what the ledger holds of the folders, with the categories that cross. `key`: the deployment's; `queue`:
-    where carriers are asked for, None for one that has no effects."""
-    folders, identity = FolderMap.load(session.folder_rows()), Identity(key, pair)
+    """A run on what the ledger holds of the folders, with the categories that cross, and on mail as old as a backfill
+    has reached. `key`: the deployment's; `queue`: where carriers are asked for, None for one that has no effects."""
+    rows = session.folder_rows()
+    if (backfill := rows.get(BACKFILL)) is not None:
+        pair = replace(pair, since=min(pair.since, float(backfill["reached"])))
+    folders, identity = FolderMap.load(rows), Identity(key, pair)
     labels = crossing(policy.categories, identity, replicas.values())
     run = Run(pair, replicas, session, folders, identity, policy, clock, executor, labels)
     if queue is not None:

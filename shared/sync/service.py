@@ -16,6 +16,7 @@ from shared.ports.replica import Replica, Subscriptions
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.telemetry import SILENCE, Span, Telemetry
 from shared.ports.world import Clock, Executor, Random
+from shared.sync import backfill
 from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.events import CallbackStatus, Events
 from shared.sync.folders import FolderMap
@@ -24,7 +25,6 @@ from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.pushes import Pushes, message_id, notifications
-from shared.sync.reconcile import Reconcile
 from shared.sync.rhythm import Rhythm
 from shared.sync.rows import TREE, after, cursor_row, walked_row
 from shared.sync.run import Policy, open_run
@@ -310,9 +310,7 @@ class Service:
         run = open_run(pair, session, replicas, self._key, policy, self._clock, self._executor, self._queue)
         run.telemetry, at = self._telemetry, message.get("at")
         run.noticed = float(at) if isinstance(at, int | float) else run.now()
-        if bulk:
-            run.must_yield = leases.is_dirty
-        Reconcile(run, leases, self._table, partition(pair.id)).work(message.get("cursors") or {})
+        backfill.reconcile(run, leases, self._table, self._queue, message, bulk)
 
     def _plan_wake(self, pair: Pair, session: Session) -> None:
         """A message for the next thing that is due."""
@@ -396,6 +394,7 @@ CAUSES = (
     "again",
     "upgrade",
     "carried",
+    "backfill",
 )
 QUIET = ("catch-up", "due", "dirty", "again")
 """Causes of runs that mostly find nothing to do, and are then not worth a trace."""

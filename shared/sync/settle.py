@@ -92,7 +92,7 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     old = run.session.link(intent.key)
     due = None if listed else now + run.policy.echo
     copy = End(id, seen=listed, due=due, key=intent.key, placed=sent_at(run, intent))
-    source = End(intent.source, due=now, key=intent.source_key)
+    source = End(intent.source, due=now + run.policy.again, key=intent.source_key)
     ends = {side: copy, other(side): source}
     link = Link(
         intent.key,

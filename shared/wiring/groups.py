@@ -89,6 +89,9 @@ class DingTalkMail(Group):
     )
     imap_port: int = setting("give a port between 1 and 65535, such as 993", 993, ge=1, le=65535)
     imap_tls: bool = setting("leave it out, or set it to true", True)
+    imap_connections: int = setting(
+        "give the number of connections, 1 to 5, by which many messages go into one mailbox at once", 3, ge=1, le=5
+    )
 
     @check("imap_host")
     @classmethod

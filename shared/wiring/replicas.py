@@ -35,8 +35,8 @@ from shared.wiring.settings import Settings
 PASSWORD = "imap-"
 
 CONNECTIONS = 50
-"""IMAP connections that a process keeps at most: more than it has runs at a time, and few enough for its memory and for
-the server when there are thousands of mailboxes."""
+"""Mailboxes to which a process keeps its IMAP connections at most: more than it has runs at a time, and few enough for
+its memory and for the server when there are thousands of mailboxes."""
 
 
 def password_name(pair_id: str) -> str:
@@ -185,6 +185,8 @@ class Replicas:
             self._left.append(old)
         door = self._door(pair, password, self._logins(pair, password)) if password else None
         if door is not None:
+            for _ in range(1, self._settings.imap_connections):
+                door.widen(threading.Lock())
             self._doors[pair.id] = door
         return DingTalkMail(alimail, door, pair.dingtalk, self._parts.executor, self._turn)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -253,3 +254,26 @@ def test_messages_that_kept_failing_are_listed_and_given_back(company: Company) 
     assert "is gone" in company.run("poison", "replay", "work", "nothing", ok=False).output
     assert "1 given back" in company.run("poison", "replay", "work", message.id).output
     assert (queue.depth("work"), queue.depth("work-poison")) == (1, 0)
+
+
+# ---- old mail
+def test_old_mail_is_shown_before_it_is_brought_over_and_comes_when_it_is_agreed_to(company: Company) -> None:
+    company.arrive("old")
+    company.add("--since", "2100-01-01")
+    company.work()
+    (pair,) = company.product().pairs.list()
+    shown = company.run("backfill", pair.id, "--preview").output
+    assert "outlook" in shown
+    assert "1 from outlook" in shown
+    assert _backfill(company) is None, "a preview begins nothing"
+    company.run("backfill", pair.id, input="n\n", ok=False)
+    assert _backfill(company) is None
+    company.run("backfill", pair.id, "--yes")
+    assert (_backfill(company) or {})["state"] == "running"
+    assert "is going on" in company.run("backfill", pair.id, "--yes", ok=False).output
+
+
+def _backfill(company: Company) -> dict[str, Any] | None:
+    (facts,) = json.loads(company.run("status", "--json").output)["pairs"]
+    told: dict[str, Any] | None = facts["backfill"]
+    return told

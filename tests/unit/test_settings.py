@@ -57,6 +57,7 @@ def test_what_is_left_out_has_its_default() -> None:
         "imap_host": "imap.qiye.aliyun.com",
         "imap_port": 993,
         "imap_tls": True,
+        "imap_connections": 3,
         "public_url": None,
         "state": Path(".tandem"),
         "spool_folder": None,

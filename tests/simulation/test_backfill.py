@@ -1,0 +1,97 @@
+"""Old mail comes over when it is asked for, once, and what both sides have is linked."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.model.words import Side, other
+from tests.support.old_mail import OldMail
+
+
+@pytest.mark.parametrize("side", ["dingtalk", "outlook"])
+def test_old_mail_comes_over_once(side: Side) -> None:
+    scene = OldMail(200, side)
+    assert not scene.copies(other(side)), "nothing old comes by itself"
+    scene.ask()
+    scene.finish()
+    assert scene.copies(other(side)) == scene.copies(side)
+    assert set(scene.copies(side).values()) == {1}
+    assert len(scene.copies(side)) == 200
+
+
+@pytest.mark.parametrize("side", ["dingtalk", "outlook"])
+def test_a_worker_that_dies_in_the_middle_again_and_again_doubles_nothing(side: Side) -> None:
+    scene = OldMail(60, side)
+    began = scene.calls.total()
+    scene.dies = set(range(began + 20, began + 2500, 83))
+    deaths = len(scene.dies)
+    scene.ask()
+    scene.finish(24 * 3600.0)
+    assert deaths - len(scene.dies) > 20, "workers died"
+    assert scene.copies(other(side)) == scene.copies(side)
+    assert set(scene.copies(side).values()) == {1}
+    assert len(scene.copies(side)) == 60
+
+
+def test_mailboxes_that_hold_the_same_mail_are_linked_without_a_write() -> None:
+    scene = OldMail(200, "dingtalk", "outlook")
+    with scene.no_writes():
+        scene.ask()
+        scene.finish()
+    assert len(scene.rows("l:")) == 200
+    assert scene.journal().count("matched") == 200
+
+
+def test_mail_that_is_older_than_what_was_asked_for_stays_where_it_is() -> None:
+    scene = OldMail(50, "outlook")
+    scene.ask(since=scene.began + 20 * 3600.0)
+    scene.finish()
+    assert sorted(scene.copies("dingtalk")) == sorted(f"old{n}-outlook@mail.example" for n in range(20, 50))
+    scene.read("outlook", "old3-outlook")
+    scene.run()
+    assert not scene.all("dingtalk", "old3-outlook")
+
+
+def test_new_mail_does_not_wait_for_the_old() -> None:
+    scene = OldMail(200, "outlook")
+    scene.ask()
+    scene.run(30.0)
+    scene.arrive("outlook", "new")
+    scene.run(60.0)
+    assert len(scene.all("dingtalk", "new")) == 1
+    assert len(scene.copies("dingtalk")) < 200, "the old mail is still coming"
+    scene.finish()
+    assert len(scene.copies("dingtalk")) == 201
+
+
+def test_a_second_backfill_finds_everything_done() -> None:
+    scene = OldMail(50, "dingtalk")
+    scene.ask()
+    scene.finish()
+    with scene.no_writes():
+        scene.ask()
+        scene.finish()
+    assert not scene.rows("b:"), "no row of it is left but how it ended"
+
+
+def test_what_was_foreseen_is_what_comes() -> None:
+    scene = OldMail(40, "outlook", "dingtalk")
+    scene.change_pair(paused=True)
+    for side, id in (("outlook", "mine"), ("dingtalk", "yours"), ("outlook", "trashed")):
+        scene.arrive(side, id, folder="trash" if id == "trashed" else "inbox")  # type: ignore[arg-type]
+    scene.world.now += 60.0
+    scene.change_pair(paused=False, since=scene.world.now)
+    heard: list[int] = []
+    with scene.no_writes():
+        rows = scene.office.rows()
+        seen = scene.desk().foresee(scene.pair, scene.began, heard.append)
+        assert scene.office.rows() == rows, "not even a row"
+    assert heard[-1] == seen.total == 83
+    assert {side: copied.total() for side, copied in seen.copied.items()} == {"outlook": 1, "dingtalk": 1}
+    assert seen.twins + seen.linked == 80, "the last day was looked at when the pair was new"
+    assert seen.twins > 0
+    assert dict(seen.left) == {"trash": 1}
+    scene.ask()
+    assert scene.finish().passed == seen.total
+    assert len(scene.rows("l:")) == 42
+    assert not scene.all("dingtalk", "trashed")
