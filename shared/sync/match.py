@@ -167,11 +167,23 @@ def _is_extra(run: Run, side: Side, item: Item, link: Link) -> bool:
         run.recheck(back)
         return True
     if item.key == link.key:
-        run.wait(side, item, "copy", None)
-        return True
+        return _waits_as_copy(run, side, item, link)
     if link.copy == side and not item.key and link.gone != side and link.sent == run.is_sent(side, item):
         return _late_twin(run, side, item, link)
     return False
+
+
+def _waits_as_copy(run: Run, side: Side, item: Item, link: Link) -> bool:
+    """With the key of our copy it is a person's copy of it or, very rarely, our double. A double stands where ours was
+    put and is left there. What stands elsewhere for a while is a person's, and crosses as a message of its own."""
+    if run.folders.key(side, item.folder) == link.base["folder"] or not run.is_source(side, item):
+        run.wait(side, item, "copy", None)
+        return True
+    row = run.session.waiting(side, item.id)
+    until = (row.first if row else run.now()) + run.policy.unborn
+    if run.now() < until:
+        run.wait(side, item, "copy", until)
+    return run.now() < until
 
 
 def _late_twin(run: Run, side: Side, item: Item, link: Link) -> bool:
@@ -184,6 +196,8 @@ def _late_twin(run: Run, side: Side, item: Item, link: Link) -> bool:
         run.wait(side, item, "under way", run.now() + run.policy.busy)
         return True
     copy = run.read(side, link.end(side).id)
+    if copy is not None and _was_filed(run, side, item, copy):
+        return False
     there = run.read(other(side), link.end(other(side)).id)
     settled = copy and there and run.state(side, copy) == link.expected(side)
     settled = settled and there and run.state(other(side), there) == link.expected(other(side))
@@ -211,6 +225,14 @@ def _late_twin(run: Run, side: Side, item: Item, link: Link) -> bool:
     run.note(link, "twin_late", side)
     run.recheck(relinked)
     return True
+
+
+def _was_filed(run: Run, side: Side, item: Item, copy: Item) -> bool:
+    """Is it a person's copy of `copy` that has lost our key, as it may in Outlook? It keeps the second of its receipt
+    and is put into another folder; what is delivered comes to the inbox."""
+    known = run.folders.get(side, item.folder)
+    elsewhere = item.folder != copy.folder and (known is None or known.role != "inbox")
+    return side == OUTLOOK and elsewhere and abs(item.received - copy.received) < 1.0
 
 
 # ---- two items without a link
