@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shared.model.words import Side
@@ -10,6 +11,8 @@ from shared.ports.state import Op, Table, WorkQueue
 from shared.sync.rows import hint_row
 
 BATCH = 100
+ROOM = 32 << 10
+"""Bytes of a message that cursors may take; a queue's message has 48 KiB."""
 
 
 def partition(pair_id: str) -> str:
@@ -26,3 +29,14 @@ def leave_hints(table: Table, name: str, side: Side, ids: Iterable[str]) -> None
 
 def enqueue(queue: WorkQueue, pair_id: str, cause: str, delay: float = 0.0, **more: Any) -> None:
     queue.send("work", {"pair": pair_id, "kind": "mail", "cause": cause, **more}, delay)
+
+
+def fitting(cursors: Mapping[str, str]) -> dict[str, str]:
+    """As many as a message has room for. A folder whose cursor stays behind is seen as changed by the next look too."""
+    chosen, room = dict[str, str](), ROOM
+    for folder, cursor in cursors.items():
+        room -= len(json.dumps({folder: cursor}))
+        if room < 0:
+            break
+        chosen[folder] = cursor
+    return chosen

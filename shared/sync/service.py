@@ -16,7 +16,7 @@ from shared.ports.replica import Replica, Subscriptions
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.telemetry import SILENCE, Span, Telemetry
 from shared.ports.world import Clock, Executor, Random
-from shared.sync.calls import enqueue, leave_hints, partition
+from shared.sync.calls import enqueue, fitting, leave_hints, partition
 from shared.sync.events import CallbackStatus, Events
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
@@ -355,7 +355,7 @@ class Service:
         if ids or cursors:
             self._telemetry.keep()
             leave_hints(self._table, partition(pair.id), DINGTALK, set(ids))
-            enqueue(self._queue, pair.id, "poll", cursors=cursors, at=began)
+            enqueue(self._queue, pair.id, "poll", cursors=fitting(cursors), at=began)
         self._telemetry.count(POLLED)
 
     def unsubscribe(self, pair: Pair) -> None:
