@@ -30,7 +30,7 @@ from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.postpone import postpone
-from shared.sync.quarantine import refused
+from shared.sync.quarantine import failed_alone, refused
 from shared.sync.run import Run
 from shared.sync.settle import confirmed, link_copy
 from shared.sync.troubles import DIRECTIONS, trouble
@@ -278,7 +278,7 @@ def _failed(run: Run, intent: Intent, exc: TandemError) -> None:
     run.note(intent, "refused", intent.side, why=reason)
     if reason in DIRECTIONS and intent.kind == "create":
         trouble(run, reason, intent.side)
-    if refused(run, intent, exc, reason):
+    if refused(run, intent, exc, reason) or (isinstance(exc, Unavailable) and failed_alone(run, intent)):
         return
     delay = exc.retry_after if exc.retry_after is not None else run.policy.retry
     if isinstance(exc, Stale):

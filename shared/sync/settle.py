@@ -10,6 +10,7 @@ from shared.model.mail import Found, Item, Trace
 from shared.model.words import DINGTALK, Side, other
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
+from shared.sync.quarantine import failed_alone
 from shared.sync.run import Run
 
 PENDING = 30.0
@@ -48,14 +49,16 @@ def settle_create(run: Run, intent: Intent) -> None:
 
 
 def _give_up_or_again(run: Run, intent: Intent, source: Item | None) -> None:
-    """The source is looked at anew: it may have moved, changed or gone since; if it still wants a copy, it gets one."""
+    """The source is looked at anew: it may have moved, changed or gone since; if it still wants a copy, it gets one,
+    unless the vendor fails on it alone."""
     side = other(intent.side)
     if source is not None:
         run.wait(side, source, "copying", run.now())
-    elif (row := run.session.waiting(side, intent.source)) is not None:
-        run.session.put_waiting(replace(row, due=run.now()))
+    if (row := run.session.waiting(side, intent.source)) is not None:
+        run.session.put_waiting(replace(row, due=run.now(), tries=row.tries + 1))
     if (link := run.session.link(intent.key)) is not None:
         run.recheck(link)
+    failed_alone(run, intent)
 
 
 def _find(run: Run, intent: Intent, source: Item | None) -> Found:
@@ -103,6 +106,7 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
         run.session.close_link(old)
     run.session.put_link(link)
     run.session.note(intent.mid, _entry(intent, "done"))
+    run.session.copied(side)
     run.mirrored(intent)
     return link
 

@@ -12,6 +12,7 @@ from azure.identity import DefaultAzureCredential
 from shared.state.azure_queue import AzureQueue
 from shared.state.azure_table import AzureTable
 from shared.sync.rows import LEASE
+from shared.sync.schema import SCHEMA
 from tests.support.azurite import MISSING, is_installed
 from tests.support.deployment import SECRETS, Deployment, all_secrets, deployment
 from tests.support.package import unpack
@@ -95,9 +96,9 @@ def _shadow(table: Table, partition: str) -> Iterable[Op]:
         if row.key not in done:
             yield Op("put", "zz:" + row.key, {})
 
-STEPS: tuple[Step, ...] = (_shadow,)
+STEPS: tuple[Step, ...] = (_two, _shadow)
 """
-"""What the next version's package has in the place of the line that ends with no steps."""
+"""What the next version's package has in the place of the line that names the steps."""
 
 
 def next_version(folder: Path) -> Path:
@@ -109,10 +110,12 @@ def next_version(folder: Path) -> Path:
     return app
 
 
+NOW = SCHEMA.version
 TAKEN_OVER = (
-    "this state was written by a newer Tandem (schema 2; this one knows 1): deploy the newer version everywhere"
+    f"this state was written by a newer Tandem (schema {NOW + 1}; this one knows {NOW}):"
+    " deploy the newer version everywhere"
 )
-LAST_LINE = "STEPS: tuple[Step, ...] = ()\n"
+LAST_LINE = "STEPS: tuple[Step, ...] = (_two,)\n"
 
 
 @pytest.mark.slow
@@ -142,7 +145,7 @@ def test_a_new_version_takes_over_while_mail_keeps_crossing(
     table = AzureTable(deployed.azure.environment["TANDEM_TABLE_URL"], DefaultAzureCredential())
     (ledger,) = [name for name in table.partitions("p-") if name.endswith(":mail")]
     lease = table.get(ledger, [LEASE])[LEASE].value
-    assert (lease["schema"], lease["migrated"]) == (2, 2)
+    assert (lease["schema"], lease["migrated"]) == (NOW + 1, NOW + 1)
     assert list(table.scan(ledger, "zz:", "zz;")), "what the old version knew has the rows of the new one"
     queue = AzureQueue(deployed.azure.environment["TANDEM_QUEUE_URL"], DefaultAzureCredential())
     assert [queue.depth(f"{name}-poison") for name in ("poll", "work", "bulk")] == [0, 0, 0]

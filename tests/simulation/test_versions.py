@@ -11,7 +11,7 @@ from sandbox.simulation.story import ACTIVE, Story
 from sandbox.simulation.world import EPOCH, Crash, Fate, Kind, World, calm
 from shared.sync.rows import LEASE
 from shared.sync.schema import SCHEMA, Schema
-from tests.support.newer import NEWEST, SHADOW
+from tests.support.newer import LATEST, NEWEST, NEXT, SHADOW
 from tests.support.quiet_scene import Scene
 
 SIDES = ("outlook", "dingtalk")
@@ -62,7 +62,7 @@ def test_while_two_versions_overlap_no_mail_is_lost_or_doubled(seed: int) -> Non
     scene.run(900.0)
     scene.nothing_is_lost_or_doubled()
     lease = scene.stage.office.rows()[LEASE]
-    assert (lease["schema"], lease["migrated"]) == (3, 3)
+    assert (lease["schema"], lease["migrated"]) == (LATEST, LATEST)
     assert scene.rows(SHADOW), "what was there before has the rows of the new version"
 
 
@@ -85,7 +85,7 @@ def test_an_upgrade_that_dies_is_finished_by_another_worker_and_the_old_ones_sta
     scene.world.decide = calm
     scene.busy(2)
     lease = scene.stage.office.rows()[LEASE]
-    assert (lease["schema"], lease["migrated"]) == (3, 2)
+    assert (lease["schema"], lease["migrated"]) == (LATEST, NEXT)
     scene.replace(NEWEST, NEWEST)
     scene.busy(2)
     scene.run(900.0)
@@ -140,6 +140,6 @@ def test_with_faults_and_crashes_in_the_middle_of_it_the_oracle_finds_nothing(se
     outcome = story.play()
     assert outcome.violations == ()
     lease = story.stage.office.rows()[LEASE]
-    assert (lease["schema"], lease["migrated"]) == (3, 3)
+    assert (lease["schema"], lease["migrated"]) == (LATEST, LATEST)
     assert sum(outcome.faults.values()) > 5
     assert story.world.now > EPOCH + ACTIVE

@@ -22,10 +22,12 @@ from shared.sync.rows import LEASE
 from shared.sync.schema import SCHEMA, Schema
 from shared.wiring.pairs import Pairs
 from shared.wiring.product import Product, use
-from tests.support.newer import NEW, NEWER, NEWEST, OLD, SHADOW
+from tests.support.newer import LATEST, NEW, NEWER, NEWEST, NEXT, NOW, OLD, SHADOW
 from tests.support.quiet_scene import Scene
 from tests.support.table import LEASE_SECONDS, PARTITION, Crash, TimedTable, a_link, open_session
 
+FIRST = Schema()
+"""What the first version knew."""
 ROWS = 130
 """More than a transaction takes."""
 
@@ -61,7 +63,7 @@ def contents(table: TimedTable) -> dict[str, Mapping[str, Any]]:
 def test_all_rows_come_into_the_newest_version_step_by_step(table: TimedTable) -> None:
     before = contents(table)
     lease = leases(table, NEWEST).upgrade(taken(table, NEWEST))
-    assert (lease.schema, lease.migrated) == (3, 3)
+    assert (lease.schema, lease.migrated) == (LATEST, LATEST)
     after = contents(table)
     assert {key for key in after if key.startswith(NEW)} == {f"{NEW}{number:03d}" for number in range(ROWS)}
     assert {key for key in after if key.startswith(SHADOW)} == {f"{SHADOW}l{number}" for number in range(5)}
@@ -81,7 +83,7 @@ def test_a_ledger_in_this_version_costs_no_write_beyond_the_lease(table: TimedTa
 
 def test_a_new_ledger_is_in_the_version_of_who_makes_it(tmp_path: Path) -> None:
     table = TimedTable(tmp_path / "state.db")
-    assert leases(table, NEWEST).upgrade(taken(table, NEWEST)).migrated == 3
+    assert leases(table, NEWEST).upgrade(taken(table, NEWEST)).migrated == LATEST
     assert len(table.transactions) == 1
 
 
@@ -114,7 +116,9 @@ def test_an_older_version_may_not_take_the_lease_from_the_moment_a_newer_one_had
     lease = taken(table, NEWER)
     before = contents(table)
     for _ in range(2):
-        with pytest.raises(NewerState, match=r"schema 2; this one knows 1.*deploy the newer version everywhere"):
+        with pytest.raises(
+            NewerState, match=rf"schema {NEXT}; this one knows {NOW}.*deploy the newer version everywhere"
+        ):
             leases(table).take("old")
         leases(table, NEWER).release(lease)
     assert {k: v for k, v in contents(table).items() if k != LEASE} == {k: v for k, v in before.items() if k != LEASE}
@@ -140,6 +144,18 @@ def test_a_newer_version_waits_for_the_end_of_an_older_run(table: TimedTable) ->
     running.commit()
     leases(table).release(running.lease)
     assert leases(table, NEWER).upgrade(taken(table, NEWER, "new")).links == 6
+
+
+def test_a_ledger_of_the_first_version_comes_into_this_one_and_the_first_version_keeps_away(tmp_path: Path) -> None:
+    table = TimedTable(tmp_path / "state.db")
+    leases(table, FIRST).release(taken(table, FIRST))
+    old = {name: value for name, value in contents(table)[LEASE].items() if name != "copied"}
+    table.transact(PARTITION, [Op("put", LEASE, old)])
+    lease = leases(table).upgrade(taken(table, SCHEMA))
+    assert (lease.schema, lease.migrated, lease.copied) == (NOW, NOW, {})
+    leases(table).release(lease)
+    with pytest.raises(NewerState):
+        leases(table, FIRST).take("old")
 
 
 class TakenAway(TimedTable):
@@ -173,7 +189,7 @@ PAIR = Pair("pair-1", "Chan", "chan@office.example", "chan@factory.example", sin
 def test_the_version_of_the_state_stands_among_the_pairs_and_is_missing_while_it_is_1(
     table: TimedTable,
 ) -> None:
-    first = Pairs(table)
+    first = Pairs(table, FIRST)
     first.add(PAIR)
     assert first.served() == (PAIR,)
     assert [row.key for row in table.scan("pairs", "", "q")] == ["guard", "p:pair-1"]
@@ -200,7 +216,7 @@ def test_an_older_version_reads_no_pair_and_changes_none(table: TimedTable) -> N
         lambda: old.remove("pair-1"),
     ]
     for call in calls:
-        with pytest.raises(NewerState, match="schema 3; this one knows 1"):
+        with pytest.raises(NewerState, match=f"schema {LATEST}; this one knows {NOW}"):
             call()
     assert list(table.scan("pairs", "", "q")) == rows
 
@@ -265,8 +281,8 @@ def test_an_older_version_writes_nothing_leaves_messages_for_later_and_says_so_o
     assert sent == [("work", message, 60.0), ("bulk", message, 60.0)] * 3
     assert everything(scene) == before
     assert [record.getMessage() for record in caplog.records] == [
-        "this state was written by a newer Tandem (schema 2; this one knows 1): deploy the newer version everywhere;"
-        " this one does nothing"
+        f"this state was written by a newer Tandem (schema {NEXT}; this one knows {NOW}): deploy the newer version"
+        " everywhere; this one does nothing"
     ]
 
 
@@ -294,7 +310,7 @@ def test_a_newer_version_looks_at_no_ledger_before_its_rows_are_in_its_shape(sce
     newer.service.poll({"poll": ["pair-1"]})
     assert scene.stage.dingtalk.counts == before
     newer.service.work({"pair": "pair-1", "kind": "mail"})
-    assert newer.pairs.list()[0].schema == 2
+    assert newer.pairs.list()[0].schema == NEXT
     newer.service.poll({"poll": ["pair-1"]})
     assert scene.stage.dingtalk.counts != before
 
