@@ -17,7 +17,7 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
 from shared.sync.labels import is_excluded
 from shared.sync.notes import is_note
-from shared.sync.observe import adopt_moved, is_certain, may_be
+from shared.sync.observe import SEEN, adopt_moved, is_certain, may_be
 from shared.sync.quarantine import is_set_aside
 from shared.sync.run import Run
 from shared.sync.settle import adopt
@@ -26,20 +26,37 @@ DAY = 86400.0
 EXCLUDED = "excluded"
 
 
-def plan_unlinked(run: Run, due: Iterable[str]) -> None:
-    """Decide about every message without a link that was shown, named or is due."""
+def plan_unlinked(run: Run, due: Iterable[str], everything: bool = False) -> None:
+    """Decide about every message without a link that is due, was shown or named: unless `everything` is wanted, about
+    `Policy.most` on each side. The others are written down as seen, and due."""
     names = [row[2:].split(":", 1) for row in due if row.startswith("u:")]
     waiting: dict[Side, set[str]] = {side: {id for s, id in names if s == side} for side in SIDES}
     for side in SIDES:
-        ids = sorted(
-            waiting[side] | run.hinted[side] | {r.id for r in run.listed[side].values() if _recent(run, r.received)}
-        )
+        shown = {row.id for row in run.listed[side].values() if _recent(run, row.received)}
+        ids = sorted(waiting[side]) + sorted((run.hinted[side] | shown) - waiting[side])
         run.session.prefetch_items((side, id) for id in ids)
         ids = [id for id in ids if _open(run, side, id, id in waiting[side] or id in run.hinted[side])]
+        if not everything:
+            for id in ids[run.policy.most :]:
+                _put_off(run, side, id)
+            ids = ids[: run.policy.most]
         run.prefetch(side, ids)
         for id in ids:
             if run.session.link_of(side, id) is None:
                 _decide(run, side, id)
+
+
+def _put_off(run: Run, side: Side, id: str) -> None:
+    """Due from now on, under the identity that its row in a listing tells, by which a twin finds it before its turn."""
+    row, shown, now = run.session.waiting(side, id), run.listed[side].get(id), run.now()
+    if row is None and shown is not None and shown.message_id:
+        known = run.folders.get(side, shown.folder)
+        sent = known is not None and known.role == "sent"
+        mid = run.identity.hash("message-id", shown.message_id)
+        row = Waiting(side, id, mid, sent, shown.folder, now, SEEN)
+    row = row or _unread(run, side, id)
+    if row.due is None or row.due > now:
+        run.session.put_waiting(replace(row, due=now))
 
 
 def _recent(run: Run, received: float) -> bool:

@@ -28,6 +28,7 @@ from shared.sync.ledger import Entry, Session
 class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
+    `most`: linked messages that a round reads by id, and others of each side; what is beyond waits for the next one.
     `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as
     made just before. `brake_*`: removals in 24 hours that are held.
     `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
@@ -49,6 +50,7 @@ class Policy:
     budget: float = 60.0
     lease: float = 240.0
     batch: int = 4
+    most: int = 100
     brake_many: int = 500
     brake_some: int = 100
     brake_share: float = 0.25
