@@ -17,7 +17,7 @@ from typing import Any
 from shared.model.errors import WrongSettings
 from shared.model.links import Intent, Link
 from shared.model.metrics import BRAKE
-from shared.model.words import DINGTALK, SIDES, other
+from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.ports.state import Op, Table
 from shared.sync.postpone import postpone
 from shared.sync.rows import LINK, after, link_of_json
@@ -58,10 +58,10 @@ class Brake:
         run.session.put_row(ROW, {**row, "hours": {**hours, hour: hours.get(hour, 0) + acts}, "folders": folders})
         return list(todo)
 
-    def foresee(self, run: Run, later: Iterable[Link]) -> None:
-        """Of these links, which rounds to come will look at, some are shown in the trash: where that is a landslide,
-        the brake is on from now, so that it is held whole."""
-        thrown = [link for link in later if _is_thrown_away(run, link) and not _is_approved(run, link.key)]
+    def foresee(self, run: Run, links: Iterable[Link]) -> None:
+        """Of these links, which this round and others to come look at, some are shown in the trash: where that is a
+        landslide, the brake is on from now, so that it is held whole."""
+        thrown = [link for link in links if _is_thrown_away(run, link) and not _is_approved(run, link.key)]
         row, now = run.session.value(ROW) or {}, run.now()
         if thrown and "held" not in row and self._too_many(run, (), sum(_hours(row, now).values()) + len(thrown)):
             run.session.put_row(ROW, {**row, "hours": _hours(row, now), "held": now})
@@ -85,14 +85,18 @@ def _hours(row: Mapping[str, Any], now: float) -> dict[str, int]:
 
 
 def _is_thrown_away(run: Run, link: Link) -> bool:
-    """Does a listing of this round show it in the trash, where it was not, and not with its folder?"""
+    """Does a listing show it in the trash, where it was not, and not with its folder?"""
     place = str(link.base["folder"])
     return place != "trash" and any(
-        (row := run.listed[side].get(link.end(side).id)) is not None
-        and run.folders.key(side, row.folder) == "trash"
+        run.folders.key(side, _shown_in(run, side, link.end(side).id)) == "trash"
         and not run.folders.is_deleted(side, place)
         for side in SIDES
     )
+
+
+def _shown_in(run: Run, side: Side, id: str) -> str:
+    row = run.listed[side].get(id)
+    return row.folder if row is not None else run.places.get((side, id), "")
 
 
 def _acts(run: Run, removals: Sequence[Intent], folders: dict[str, Any]) -> int:

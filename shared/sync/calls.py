@@ -20,11 +20,12 @@ def partition(pair_id: str) -> str:
     return f"{pair_id}:mail"
 
 
-def leave_hints(table: Table, name: str, side: Side, ids: Iterable[str]) -> None:
-    """Written without the lease; an empty id means the whole side."""
-    at, ordered = table.now(), sorted(ids)
-    for start in range(0, len(ordered), BATCH):
-        table.transact(name, [Op("put", hint_row(side, id), {"at": at}) for id in ordered[start : start + BATCH]])
+def leave_hints(table: Table, name: str, side: Side, ids: Iterable[str], places: Mapping[str, str] = {}) -> None:
+    """Written without the lease; an empty id means the whole side. `places`: the folders that ids were shown in."""
+    at = table.now()
+    ops = [Op("put", hint_row(side, id), {"at": at, "in": places.get(id, "")}) for id in sorted(ids)]
+    for start in range(0, len(ops), BATCH):
+        table.transact(name, ops[start : start + BATCH])
 
 
 def enqueue(queue: WorkQueue, pair_id: str, cause: str, delay: float = 0.0, **more: Any) -> None:

@@ -113,7 +113,7 @@ class Reconcile:
         links, later = touched(run, due), list[Link]()
         if not everything:
             links, later = put_off(run, links)
-        self._brake.foresee(run, later)
+        self._brake.foresee(run, [*links, *later] if later else ())
         prefetch(run, links)
         plan_unlinked(run, due, everything)
         for link in links:
@@ -152,6 +152,7 @@ class Reconcile:
                 self._tree_hinted = True
             elif id:
                 run.hinted[side].add(id)  # type: ignore[index]
+                run.places[side, id] = str(hint.value.get("in", ""))  # type: ignore[index]
             else:
                 whole.add(side)
         for side in SIDES:

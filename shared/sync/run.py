@@ -79,8 +79,9 @@ class Policy:
 
 
 class Run:
-    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `trees`: folders as walked in
-    this round, and when the walk began; `todo`: effects planned."""
+    """`listed`: what streams showed in this round; `removed`: ids they say left a folder; `hinted`: ids that hints
+    name, and `places`: the folders that some of these were shown in; `trees`: folders as walked in this round, and when
+    the walk began; `todo`: effects planned."""
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class Run:
         self.listed: dict[Side, dict[str, Row]] = {side: {} for side in SIDES}
         self.removed: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.hinted: dict[Side, set[str]] = {side: set() for side in SIDES}
+        self.places: dict[tuple[Side, str], str] = {}
         self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
@@ -117,6 +119,7 @@ class Run:
             self.listed[side].clear()
             self.removed[side].clear()
             self.hinted[side].clear()
+        self.places.clear()
         self.trees.clear()
         self.todo.clear()
         self._reads.clear()

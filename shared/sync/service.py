@@ -354,7 +354,7 @@ class Service:
             self._table.transact(name, [Op("put", walked_row(DINGTALK), {"at": began})])
         if ids or cursors:
             self._telemetry.keep()
-            leave_hints(self._table, partition(pair.id), DINGTALK, set(ids))
+            leave_hints(self._table, name, DINGTALK, set(ids), {row.id: row.folder for row in changes.rows})
             enqueue(self._queue, pair.id, "poll", cursors=fitting(cursors), at=began)
         self._telemetry.count(POLLED)
 
