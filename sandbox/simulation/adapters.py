@@ -15,7 +15,7 @@ from shared.model.errors import Conflict, StoreUnavailable, Unavailable
 from shared.model.spooled import whole
 from shared.ports.state import ANY, Entity, Op, Poisoned, Received
 from shared.ports.world import HttpRequest, HttpResponse, TooMuch, TransportError
-from shared.state.limits import check_transaction
+from shared.state.limits import check_message, check_transaction
 
 T = TypeVar("T")
 
@@ -268,7 +268,7 @@ class SimQueue:
         self._depths = Counter[str]()
 
     def send(self, queue: str, message: Mapping[str, Any], delay: float = 0.0) -> None:
-        text = json.dumps(message)
+        text = check_message(message).decode()
         try:
             self._world.call("queue", f"send {queue}", lambda: self._visible(queue, text, delay), 5.0)
         except NoAnswer as exc:

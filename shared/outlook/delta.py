@@ -17,6 +17,9 @@ from shared.outlook.shapes import ROW
 from shared.outlook.transport import PAGES, Answer, Graph, Part, endless, failure, listed
 
 PAGE = "odata.maxpagesize=500"
+LONGEST = 8
+"""Pages of a folder's changes that one look reads; the next one goes on from there. What lists the whole folder is read
+to its end, for only that says what is not in it."""
 WHAT = "changes of a folder"
 OWN = "{own}"
 """In a cursor, the mailbox's address, which Graph's links hold and no row may."""
@@ -25,10 +28,11 @@ OWN = "{own}"
 @dataclass(slots=True)
 class Stream:
     """What a round over one folder has shown. `whole`: it lists everything; `again`: because its token had expired.
-    A cursor is a link below the base URL, so that it outlives a move of the service."""
+    `pages` so far. A cursor is a link below the base URL, so that it outlives a move of the service."""
 
     whole: bool
     again: bool = False
+    pages: int = 0
     rows: dict[str, Row] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     cursor: str = ""
@@ -50,8 +54,8 @@ class Delta:
     def changes(
         self, cursors: Mapping[str, str], answers: Mapping[str, Answer], tree: tuple[Folder, ...] | None
     ) -> Changes:
-        """Go on from each folder's first answer to its end, a page of every folder at a time. A folder whose cursor
-        has expired is listed anew; one that was deleted has no cursor afterwards."""
+        """Go on from each folder's first answer to its end, or to where the next look goes on, a page of every folder
+        at a time. A folder whose cursor has expired is listed anew; one that was deleted has no cursor afterwards."""
         streams = {folder: Stream(whole=not cursors.get(folder)) for folder in answers}
         for _ in range(PAGES):
             parts: dict[str, Part] = {}
@@ -75,11 +79,13 @@ class Delta:
         page = answer.body
         for value in listed(page, WHAT):
             _take_row(folder, value, stream)
-        if next_link := page.get("@odata.nextLink"):
+        stream.pages += 1
+        next_link = page.get("@odata.nextLink")
+        if next_link and (stream.whole or stream.pages < LONGEST):
             return self._graph.relative(next_link)
-        if not page.get("@odata.deltaLink"):
+        if not (link := next_link or page.get("@odata.deltaLink")):
             raise Unavailable(f"{WHAT}: Graph's answer leads nowhere", code="cut_short")
-        stream.cursor = self._spelled.sub(OWN, self._graph.relative(page["@odata.deltaLink"]))
+        stream.cursor = self._spelled.sub(OWN, self._graph.relative(link))
         return None
 
 

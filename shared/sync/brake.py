@@ -10,14 +10,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared.model.errors import WrongSettings
 from shared.model.links import Intent, Link
 from shared.model.metrics import BRAKE
-from shared.model.words import DINGTALK, other
+from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.ports.state import Op, Table
 from shared.sync.postpone import postpone
 from shared.sync.rows import LINK, after, link_of_json
@@ -42,8 +42,8 @@ class Brake:
             return list(todo)
         now = run.now()
         row = _released(run) or run.session.value(ROW) or {}
-        counted = [i for i in removals if not _is_approved(run, i)]
-        hours = {hour: n for hour, n in row.get("hours", {}).items() if int(hour) * HOUR > now - DAY - HOUR}
+        counted = [i for i in removals if not _is_approved(run, i.key)]
+        hours = _hours(row, now)
         folders = {key: held for key, held in row.get("folders", {}).items() if held["at"] > now - DAY}
         acts = _acts(run, counted, folders)
         landslide = any(held["messages"] > run.policy.brake_folder for held in folders.values())
@@ -58,6 +58,14 @@ class Brake:
         run.session.put_row(ROW, {**row, "hours": {**hours, hour: hours.get(hour, 0) + acts}, "folders": folders})
         return list(todo)
 
+    def foresee(self, run: Run, links: Iterable[Link]) -> None:
+        """Of these links, which this round and others to come look at, some are shown in the trash: where that is a
+        landslide, the brake is on from now, so that it is held whole."""
+        thrown = [link for link in links if _is_thrown_away(run, link) and not _is_approved(run, link.key)]
+        row, now = run.session.value(ROW) or {}, run.now()
+        if thrown and "held" not in row and self._too_many(run, (), sum(_hours(row, now).values()) + len(thrown)):
+            run.session.put_row(ROW, {**row, "hours": _hours(row, now), "held": now})
+
     @staticmethod
     def _too_many(run: Run, removals: Sequence[Intent], total: int) -> bool:
         """`total`: acts of people within a day. Removals that carry no one's trashing over mirror what vanished
@@ -69,6 +77,26 @@ class Brake:
             or (total > policy.brake_some and total > policy.brake_share * links)
             or (policy.preferences.mirror_vanished and vanished > policy.brake_vanished)
         )
+
+
+def _hours(row: Mapping[str, Any], now: float) -> dict[str, int]:
+    """Acts by the hour, of the last day."""
+    return {hour: n for hour, n in row.get("hours", {}).items() if int(hour) * HOUR > now - DAY - HOUR}
+
+
+def _is_thrown_away(run: Run, link: Link) -> bool:
+    """Does a listing show it in the trash, where it was not, and not with its folder?"""
+    place = str(link.base["folder"])
+    return place != "trash" and any(
+        run.folders.key(side, _shown_in(run, side, link.end(side).id)) == "trash"
+        and not run.folders.is_deleted(side, place)
+        for side in SIDES
+    )
+
+
+def _shown_in(run: Run, side: Side, id: str) -> str:
+    row = run.listed[side].get(id)
+    return row.folder if row is not None else run.places.get((side, id), "")
 
 
 def _acts(run: Run, removals: Sequence[Intent], folders: dict[str, Any]) -> int:
@@ -93,8 +121,8 @@ def _released(run: Run) -> dict[str, Any] | None:
     return {"hours": {}}
 
 
-def _is_approved(run: Run, intent: Intent) -> bool:
-    row = run.session.value(APPROVED + intent.key)
+def _is_approved(run: Run, key: str) -> bool:
+    row = run.session.value(APPROVED + key)
     return row is not None and run.now() - float(row["at"]) < DAY
 
 

@@ -34,7 +34,7 @@ from shared.sync.large import hand_over
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.postpone import postpone
-from shared.sync.quarantine import refused
+from shared.sync.quarantine import failed_alone, refused
 from shared.sync.run import Run
 from shared.sync.settle import confirmed, link_copy
 from shared.sync.shut import stand_aside
@@ -265,7 +265,7 @@ def failed(run: Run, intent: Intent, exc: TandemError) -> None:
         return
     if reason in DIRECTIONS and intent.kind == "create":
         trouble(run, reason, intent.side)
-    if refused(run, intent, exc, reason):
+    if refused(run, intent, exc, reason) or (isinstance(exc, Unavailable) and failed_alone(run, intent)):
         return
     delay = exc.retry_after if exc.retry_after is not None else run.policy.retry
     if isinstance(exc, Stale):

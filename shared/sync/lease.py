@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shared.model.errors import Conflict, LeaseLost
@@ -16,8 +16,8 @@ from shared.sync.schema import SCHEMA, Schema
 class Lease:
     """The row `lease` as held. `head` and `entries` are the journal's last hash and length; `links` counts live links;
     `wake` is when a delayed message for this partition becomes visible (0: none is under way); `ended` and `error` say
-    when the last run ended and by which error ("": none). `schema`: the version that a worker must know to touch this
-    ledger; `migrated`: the one that all its rows are in."""
+    when the last run ended and by which error ("": none); `copied` when a copy was last made, by side. `schema`: the
+    version that a worker must know to touch this ledger; `migrated`: the one that all its rows are in."""
 
     holder: str
     epoch: int
@@ -28,6 +28,7 @@ class Lease:
     wake: float = 0.0
     ended: float = 0.0
     error: str = ""
+    copied: Mapping[str, float] = field(default_factory=dict)
     schema: int = 1
     migrated: int = 1
     etag: str = ""

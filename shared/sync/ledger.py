@@ -365,6 +365,10 @@ class Session:
     def plan_wake(self, when: float) -> None:
         self.lease = replace(self.lease, wake=when)
 
+    def copied(self, side: Side) -> None:
+        """A copy was made there just now."""
+        self.lease = replace(self.lease, copied={**self.lease.copied, side: self.now()})
+
     # ---- committing
     def commit(self) -> None:
         """Write everything collected since the last commit; renews the lease even when there is nothing."""

@@ -19,7 +19,7 @@ from shared.sync.carry import CARRYING
 from shared.sync.folders import WATCHED
 from shared.sync.labels import is_excluded
 from shared.sync.notes import is_note
-from shared.sync.observe import adopt_moved, is_certain, may_be
+from shared.sync.observe import SEEN, adopt_moved, is_certain, may_be
 from shared.sync.quarantine import is_set_aside
 from shared.sync.run import Run
 from shared.sync.settle import adopt
@@ -28,20 +28,37 @@ DAY = 86400.0
 EXCLUDED, OLD = "excluded", "old"
 
 
-def plan_unlinked(run: Run, due: Iterable[str]) -> None:
-    """Decide about every message without a link that was shown, named or is due."""
+def plan_unlinked(run: Run, due: Iterable[str], everything: bool = False) -> None:
+    """Decide about every message without a link that is due, was shown or named: unless `everything` is wanted, about
+    `Policy.most` on each side. The others are written down as seen, and due."""
     names = [row[2:].split(":", 1) for row in due if row.startswith("u:")]
     waiting: dict[Side, set[str]] = {side: {id for s, id in names if s == side} for side in SIDES}
     for side in SIDES:
-        ids = sorted(
-            waiting[side] | run.hinted[side] | {r.id for r in run.listed[side].values() if _recent(run, r.received)}
-        )
+        shown = {row.id for row in run.listed[side].values() if _recent(run, row.received)}
+        ids = sorted(waiting[side]) + sorted((run.hinted[side] | shown) - waiting[side])
         run.session.prefetch_items((side, id) for id in ids)
         ids = [id for id in ids if _open(run, side, id, id in waiting[side] or id in run.hinted[side])]
+        if not everything:
+            for id in ids[run.policy.most :]:
+                _put_off(run, side, id)
+            ids = ids[: run.policy.most]
         run.prefetch(side, ids, whole=True)
         for id in ids:
             if run.session.link_of(side, id) is None:
                 _decide(run, side, id)
+
+
+def _put_off(run: Run, side: Side, id: str) -> None:
+    """Due from now on, under the identity that its row in a listing tells, by which a twin finds it before its turn."""
+    row, shown, now = run.session.waiting(side, id), run.listed[side].get(id), run.now()
+    if row is None and shown is not None and shown.message_id:
+        known = run.folders.get(side, shown.folder)
+        sent = known is not None and known.role == "sent"
+        mid = run.identity.hash("message-id", shown.message_id)
+        row = Waiting(side, id, mid, sent, shown.folder, now, SEEN)
+    row = row or _unread(run, side, id)
+    if row.due is None or row.due > now:
+        run.session.put_waiting(replace(row, due=now))
 
 
 def _recent(run: Run, received: float) -> bool:
@@ -170,11 +187,23 @@ def _is_extra(run: Run, side: Side, item: Item, link: Link) -> bool:
         run.recheck(back)
         return True
     if item.key == link.key:
-        run.wait(side, item, "copy", None)
-        return True
+        return _waits_as_copy(run, side, item, link)
     if link.copy == side and not item.key and link.gone != side and link.sent == run.is_sent(side, item):
         return _late_twin(run, side, item, link)
     return False
+
+
+def _waits_as_copy(run: Run, side: Side, item: Item, link: Link) -> bool:
+    """With the key of our copy it is a person's copy of it or, very rarely, our double. A double stands where ours was
+    put and is left there. What stands elsewhere for a while is a person's, and crosses as a message of its own."""
+    if run.folders.key(side, item.folder) == link.base["folder"] or not run.is_source(side, item):
+        run.wait(side, item, "copy", None)
+        return True
+    row = run.session.waiting(side, item.id)
+    until = (row.first if row else run.now()) + run.policy.unborn
+    if run.now() < until:
+        run.wait(side, item, "copy", until)
+    return run.now() < until
 
 
 def _late_twin(run: Run, side: Side, item: Item, link: Link) -> bool:
@@ -187,6 +216,8 @@ def _late_twin(run: Run, side: Side, item: Item, link: Link) -> bool:
         run.wait(side, item, "under way", run.now() + run.policy.busy)
         return True
     copy = run.read(side, link.end(side).id)
+    if copy is not None and _was_filed(run, side, item, copy):
+        return False
     there = run.read(other(side), link.end(other(side)).id)
     settled = copy and there and run.state(side, copy) == link.expected(side)
     settled = settled and there and run.state(other(side), there) == link.expected(other(side))
@@ -214,6 +245,14 @@ def _late_twin(run: Run, side: Side, item: Item, link: Link) -> bool:
     run.note(link, "twin_late", side)
     run.recheck(relinked)
     return True
+
+
+def _was_filed(run: Run, side: Side, item: Item, copy: Item) -> bool:
+    """Is it a person's copy of `copy` that has lost our key, as it may in Outlook? It keeps the second of its receipt
+    and is put into another folder; what is delivered comes to the inbox."""
+    known = run.folders.get(side, item.folder)
+    elsewhere = item.folder != copy.folder and (known is None or known.role != "inbox")
+    return side == OUTLOOK and elsewhere and abs(item.received - copy.received) < 1.0
 
 
 # ---- two items without a link

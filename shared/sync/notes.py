@@ -24,6 +24,7 @@ from shared.sync.folders import FolderMap
 from shared.sync.lease import Leases
 from shared.sync.ledger import Session
 from shared.sync.note_texts import TEXTS
+from shared.sync.observe import SEEN
 from shared.sync.rows import FAILING, NOTE
 from shared.sync.run import Run
 from shared.sync.shut import CAUSES, stands
@@ -33,7 +34,7 @@ AGAIN = 900.0
 """Seconds between two looks whether it is over, and between tries to insert a note."""
 
 KEY = "tandem-note-"
-UNDECIDED = ("copying", "time")
+UNDECIDED = ("copying", "time", SEEN)
 """Reasons of items of which this run hasn't said what becomes of them."""
 
 

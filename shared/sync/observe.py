@@ -16,6 +16,8 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.plan import observe
 from shared.sync.run import Run, found_again
 
+SEEN = "seen"
+"""Why a message without a link waits that is one of many which came at once."""
 SLOWEST = 3600.0
 """The longest pause between two reads of an item that is not found and that nobody said was removed."""
 
@@ -57,12 +59,31 @@ def _take_absences(run: Run, side: Side, changes: Changes) -> None:
 
 
 def touched(run: Run, due: Iterable[str]) -> list[Link]:
-    """The links that something was said about, or that are due, in a stable order."""
+    """The links that are due, or that something was said about, in a stable order."""
     ids = [(side, id) for side in SIDES for id in sorted({*run.listed[side], *run.removed[side], *run.hinted[side]})]
     run.session.prefetch_items(ids)
-    found = [run.session.link_of(side, id) for side, id in ids]
-    found += [run.session.link(row[2:]) for row in due if row.startswith("l:")]
+    found = [run.session.link(row[2:]) for row in due if row.startswith("l:")]
+    found += [run.session.link_of(side, id) for side, id in ids]
     return list({link.key: link for link in found if link}.values())
+
+
+def put_off(run: Run, links: Iterable[Link]) -> tuple[list[Link], list[Link]]:
+    """-> those to look at in this round, and those left for the next ones: of links that have to be read, all beyond
+    `Policy.most`. These are due, with what the streams said of them, so that a round is over before its lease is."""
+    now, left = run.now(), run.policy.most
+    chosen, later = list[Link](), list[Link]()
+    for link in links:
+        sides = [side for side in SIDES if _must_read(run, link, side, now)]
+        if not sides or left > 0:
+            chosen.append(link)
+        else:
+            later.append(link)
+            for side in sides:
+                link = _sighted(run, link, side)
+            if any(link.end(side).due is None or link.end(side).due > now for side in sides):  # type: ignore[operator]
+                run.recheck(link, sides)
+        left -= bool(sides)
+    return chosen, later
 
 
 def prefetch(run: Run, links: Iterable[Link]) -> None:
@@ -194,7 +215,7 @@ def is_certain(run: Run, link: Link, item: Item) -> bool:
     return twice or run.is_sent(DINGTALK, item) == link.sent
 
 
-UNJUDGED = ("under way", "unreadable")
+UNJUDGED = ("under way", "unreadable", SEEN)
 """Reasons of waiting items of which nobody has said yet which message they are."""
 
 

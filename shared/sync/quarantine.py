@@ -1,7 +1,8 @@
 """An item that keeps being refused is put aside, so that it costs nothing more; a person says when to try it again.
 
-Only what concerns the item itself counts: a full mailbox, a missing password, throttling and outages never do. What is
-put aside stays where it is on both sides. Everything else of the pair goes on."""
+Only what concerns the item itself counts: a full mailbox, a missing password, throttling and outages never do. An error
+of the vendor does when it meets this copy while others are made. What is put aside stays where it is on both sides.
+Everything else of the pair goes on."""
 
 from __future__ import annotations
 
@@ -32,6 +33,8 @@ RETRY, DROP = "retry", "drop"
 
 TOO_LARGE = "too large"
 """Why, where a stub stands in the message's place."""
+FAILS = "the vendor fails on this message"
+"""Why a message is put aside that met nothing but errors of the vendor."""
 
 WAITS = "no_twin"
 """The code of a refusal that is no fault of the message: its folder isn't there yet."""
@@ -40,8 +43,8 @@ WAITS = "no_twin"
 @dataclass(frozen=True, slots=True)
 class Failing:
     """An item whose effect on `side` is refused. `row`: its own row, a link's or a waiting item's; `source`: its id on
-    the other side; `kind` of effect; `why`: a word of ours or the vendor's code; `since`: the first refusal, and
-    `tries` so far; `at`: when it was put aside, None before; `left`: for good."""
+    the other side; `kind` of effect; `why`: a word of ours or the vendor's code; `since`: the first refusal, `last` the
+    latest one that counted, and `tries` so far; `at`: when it was put aside, None before; `left`: for good."""
 
     row: str
     kind: str
@@ -52,21 +55,42 @@ class Failing:
     tries: int = 1
     at: float | None = None
     left: bool = False
+    last: float = 0.0
 
 
 def refused(run: Run, intent: Intent, exc: TandemError, why: str) -> bool:
     """Count this refusal; -> whether the item was put aside over it."""
     if not isinstance(exc, Refused) or exc.scope != "item" or exc.retryable or exc.code == WAITS:
         return False
+    return _counted(run, intent, why)
+
+
+def failed_alone(run: Run, intent: Intent) -> bool:
+    """Count this copy, which met an error of the vendor, if another one was made on that side since it last did; so
+    an outage, in which everything fails, puts nothing aside. -> whether the item was."""
+    old = _failing(run, _row(run, intent)[0])
+    alone = old is not None and run.session.lease.copied.get(intent.side, 0.0) > old.last
+    if intent.kind != "create" or (old is not None and not alone):
+        return False
+    return _counted(run, intent, FAILS, 1 if alone else 0)
+
+
+def _row(run: Run, intent: Intent) -> tuple[str, str]:
+    """The row of its item, and its id on the other side."""
     link = run.session.link(intent.key)
     source = link.end(other(intent.side)).id if link else intent.source
-    row = LINK + link.key if link else waiting_row(other(intent.side), source)
-    if intent.kind == "retire" or (link is None and run.session.waiting(other(intent.side), source) is None):
+    return (LINK + link.key if link else waiting_row(other(intent.side), source)), source
+
+
+def _counted(run: Run, intent: Intent, why: str, tries: int = 1) -> bool:
+    row, source = _row(run, intent)
+    waits = row.startswith(LINK) or run.session.waiting(other(intent.side), source) is not None
+    if intent.kind == "retire" or not waits:
         return False
     old, now = _failing(run, row), run.now()
-    failing = (
-        replace(old, why=why, tries=old.tries + 1) if old else Failing(row, intent.kind, intent.side, source, why, now)
-    )
+    failing = old or Failing(row, intent.kind, intent.side, source, why, now, tries=0)
+    since = failing.since if failing.tries else now
+    failing = replace(failing, why=why, since=since, last=now, tries=failing.tries + tries)
     if failing.tries >= TRIES and now - failing.since >= SPAN:
         failing = replace(failing, at=now)
     run.session.put_beside(intent.mid, row, FAILING + row, asdict(failing))

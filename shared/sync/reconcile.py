@@ -31,7 +31,7 @@ from shared.sync.lane import look_after
 from shared.sync.lease import Leases
 from shared.sync.match import EXCLUDED, plan_create, plan_unlinked
 from shared.sync.notes import keep_notes, tell_barred
-from shared.sync.observe import look, prefetch, take, touched
+from shared.sync.observe import look, prefetch, put_off, take, touched
 from shared.sync.plan import plan_link
 from shared.sync.postpone import postpone
 from shared.sync.quarantine import is_link_set_aside, rest_aside
@@ -86,7 +86,7 @@ class Reconcile:
         due = set(run.session.due(run.now()))
         self._collect(self._hints(), frozenset(SIDES))
         folders = preview_folders(run)
-        self._plan_all(sorted(due))
+        self._plan_all(sorted(due), everything=True)
         planned = list(run.todo.values())
         return self._brake.guard(run, planned), planned, folders
 
@@ -139,11 +139,15 @@ class Reconcile:
             keep_notes(run, due, deadline)
         return due
 
-    def _plan_all(self, due: list[str]) -> None:
+    def _plan_all(self, due: list[str], everything: bool = False) -> None:
+        """Of very much at once no more than a round can carry, unless `everything` is wanted."""
         run = self._run
-        links = touched(run, due)
+        links, later = touched(run, due), list[Link]()
+        if not everything:
+            links, later = put_off(run, links)
+        self._brake.foresee(run, [*links, *later] if later else ())
         prefetch(run, links)
-        plan_unlinked(run, due)
+        plan_unlinked(run, due, everything)
         for link in links:
             self._plan(link.key)
 
@@ -184,6 +188,7 @@ class Reconcile:
                 self._tree_hinted = True
             elif id:
                 run.hinted[side].add(id)  # type: ignore[index]
+                run.places[side, id] = str(hint.value.get("in", ""))  # type: ignore[index]
             else:
                 whole.add(side)
         for side in SIDES:

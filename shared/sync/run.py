@@ -33,6 +33,7 @@ from shared.sync.rows import BACKFILL
 class Policy:
     """Times in seconds. `timeout`: the longest a small request may take; `grace`: how much later its effect may still
     land. `hold`: how long mail to both accounts waits for its twin. `reread`: between two looks that say "not found".
+    `most`: linked messages that a round reads by id, and others of each side; what is beyond waits for the next one.
     `apart`: two reads further apart than this are not held against each other. `fresh`: a read this recent counts as
     made just before. `echo`, `again`: after how long a copy, and its original, are read if no stream or listing has
     shown them. `bulk`: small copies that go together, `batch`: other effects between two commits. `brake_*`:
@@ -59,6 +60,7 @@ class Policy:
     lease: float = 240.0
     batch: int = 4
     bulk: int = 39
+    most: int = 100
     brake_many: int = 500
     brake_some: int = 100
     brake_share: float = 0.25
@@ -90,8 +92,8 @@ class Policy:
 
 class Run:
     """`listed`: what streams showed in this round; `window`: old messages of both sides, among which twins may be;
-    `removed`: ids they say left a folder; `trees`: folders as walked in this round, and when the walk began; `todo`:
-    effects planned."""
+    `removed`: ids that streams say left a folder; `hinted`: ids that hints name, and `places`: the folders that some of
+    these were shown in; `trees`: folders as walked in this round, and when the walk began; `todo`: effects planned."""
 
     def __init__(
         self,
@@ -112,6 +114,7 @@ class Run:
         self.removed: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.hinted: dict[Side, set[str]] = {side: set() for side in SIDES}
         self.window: Mapping[Side, Mapping[str, Row]] = {side: {} for side in SIDES}
+        self.places: dict[tuple[Side, str], str] = {}
         self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
@@ -133,6 +136,7 @@ class Run:
             self.listed[side].clear()
             self.removed[side].clear()
             self.hinted[side].clear()
+        self.places.clear()
         self.trees.clear()
         self.todo.clear()
         self._reads.clear()

@@ -17,7 +17,7 @@ from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.telemetry import SILENCE, Span, Telemetry
 from shared.ports.world import Clock, Executor, Random
 from shared.sync import backfill
-from shared.sync.calls import enqueue, leave_hints, partition
+from shared.sync.calls import enqueue, fitting, leave_hints, partition
 from shared.sync.events import CallbackStatus, Events
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
@@ -352,8 +352,8 @@ class Service:
             self._table.transact(name, [Op("put", walked_row(DINGTALK), {"at": began})])
         if ids or cursors:
             self._telemetry.keep()
-            leave_hints(self._table, partition(pair.id), DINGTALK, set(ids))
-            enqueue(self._queue, pair.id, "poll", cursors=cursors, at=began)
+            leave_hints(self._table, name, DINGTALK, set(ids), {row.id: row.folder for row in changes.rows})
+            enqueue(self._queue, pair.id, "poll", cursors=fitting(cursors), at=began)
         self._telemetry.count(POLLED)
 
     def unsubscribe(self, pair: Pair) -> None:

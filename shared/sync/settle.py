@@ -10,7 +10,7 @@ from shared.model.mail import Found, Item, Trace
 from shared.model.words import DINGTALK, Side, other
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
-from shared.sync.quarantine import stand_aside
+from shared.sync.quarantine import failed_alone, stand_aside
 from shared.sync.run import Run
 
 PENDING = 30.0
@@ -57,14 +57,16 @@ def is_missing(run: Run, intent: Intent, source: Item | None) -> bool:
 
 
 def _give_up_or_again(run: Run, intent: Intent, source: Item | None) -> None:
-    """The source is looked at anew: it may have moved, changed or gone since; if it still wants a copy, it gets one."""
+    """The source is looked at anew: it may have moved, changed or gone since; if it still wants a copy, it gets one,
+    unless the vendor fails on it alone."""
     side = other(intent.side)
     if source is not None:
         run.wait(side, source, "copying", run.now())
-    elif (row := run.session.waiting(side, intent.source)) is not None:
-        run.session.put_waiting(replace(row, due=run.now()))
+    if (row := run.session.waiting(side, intent.source)) is not None:
+        run.session.put_waiting(replace(row, due=run.now(), tries=row.tries + 1))
     if (link := run.session.link(intent.key)) is not None:
         run.recheck(link)
+    failed_alone(run, intent)
 
 
 def _find(run: Run, intent: Intent, source: Item | None) -> Found:
@@ -117,6 +119,7 @@ def link_copy(run: Run, intent: Intent, id: str, listed: bool) -> Link:
     elif old is not None and old.stub:
         _retire_stub(run, old)
     run.session.note(intent.mid, _entry(intent, "done"))
+    run.session.copied(side)
     run.mirrored(intent)
     return link
 

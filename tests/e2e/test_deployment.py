@@ -109,6 +109,7 @@ def next_version(folder: Path) -> Path:
     return app
 
 
+NOW = SCHEMA.version
 TAKEN_OVER = (
     f"this state was written by a newer Tandem (schema {SCHEMA.version + 1}; this one knows {SCHEMA.version}):"
     " deploy the newer version everywhere"

@@ -11,7 +11,7 @@ import pytest
 
 from shared.model.errors import WrongSettings
 from shared.model.pairs import Pair
-from shared.model.words import SIDES, Side, other
+from shared.model.words import SIDES, Side
 from shared.sync.identity import Identity
 from tests.support.scene import ADDRESS, PUT_OFF, Scene
 
@@ -194,28 +194,6 @@ def test_what_is_deleted_for_good_in_dingtalk_stays_in_outlook(side: Side) -> No
         scene.read("outlook", "a")
         scene.run(900)
     assert scene.places("a") == {"outlook": ["inbox"], "dingtalk": []}
-
-
-@BOTH_WAYS
-def test_a_persons_copy_of_our_copy_is_left_alone_and_not_mirrored(side: Side) -> None:
-    scene, there = Scene(), other(side)
-    scene.linked(side, "a")
-    with scene.no_writes():
-        scene.box(there).copy(scene.one(there, "a").id, scene.folder(there, "Shipments"))
-        scene.run(900)
-    assert scene.places("a") == {side: ["inbox"], there: ["Shipments", "inbox"]}
-    assert scene.waiting() == [(there, "copy")]
-
-
-@BOTH_WAYS
-def test_a_persons_copy_of_an_original_is_a_message_of_its_own(side: Side) -> None:
-    scene = Scene()
-    scene.linked(side, "a")
-    scene.box(side).copy(scene.one(side, "a").id, scene.folder(side, "Shipments"))
-    scene.run(900)
-    assert scene.places("a") == {"outlook": ["Shipments", "inbox"], "dingtalk": ["Shipments", "inbox"]}
-    with scene.no_writes():
-        scene.run(900)
 
 
 # ---- notifications

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from shared.ports.state import Op, Table
 from shared.sync.rows import LINK, after
-from shared.sync.schema import STEPS, Schema
+from shared.sync.schema import SCHEMA, STEPS, Schema
 
+NOW, NEXT, LATEST = (SCHEMA.version + steps for steps in range(3))
+"""The versions of SCHEMA, NEWER and NEWEST."""
 OLD, NEW, SHADOW = "zz:old:", "zz:new:", "zz:link:"
 
 

@@ -22,10 +22,12 @@ from shared.sync.rows import LEASE
 from shared.sync.schema import SCHEMA, Schema
 from shared.wiring.pairs import Pairs
 from shared.wiring.product import Product, use
-from tests.support.newer import NEW, NEWER, NEWEST, OLD, SHADOW
+from tests.support.newer import NEW, NEWER, NEWEST, NOW, OLD, SHADOW
 from tests.support.quiet_scene import Scene
 from tests.support.table import LEASE_SECONDS, PARTITION, Crash, TimedTable, a_link, open_session
 
+FIRST = Schema()
+"""What the first version knew."""
 ROWS = 130
 """More than a transaction takes."""
 
@@ -144,6 +146,18 @@ def test_a_newer_version_waits_for_the_end_of_an_older_run(table: TimedTable) ->
     running.commit()
     leases(table).release(running.lease)
     assert leases(table, NEWER).upgrade(taken(table, NEWER, "new")).links == 6
+
+
+def test_a_ledger_of_the_first_version_comes_into_this_one_and_the_first_version_keeps_away(tmp_path: Path) -> None:
+    table = TimedTable(tmp_path / "state.db")
+    leases(table, FIRST).release(taken(table, FIRST))
+    old = {name: value for name, value in contents(table)[LEASE].items() if name != "copied"}
+    table.transact(PARTITION, [Op("put", LEASE, old)])
+    lease = leases(table).upgrade(taken(table, SCHEMA))
+    assert (lease.schema, lease.migrated, lease.copied) == (NOW, NOW, {})
+    leases(table).release(lease)
+    with pytest.raises(NewerState):
+        leases(table, FIRST).take("old")
 
 
 class TakenAway(TimedTable):
