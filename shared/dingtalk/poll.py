@@ -99,6 +99,14 @@ def looked(
     return () if quiet else tuple(seen.values()), Cursor(counters, first, newest, again)
 
 
+def is_unexplained(first: Sequence[Row], cursor: Cursor | None, counters: Counters | None) -> bool:
+    """Whether the counters moved, now or at the look before (listings may lag behind them), though the first page is as
+    it was, and the folder has more than that."""
+    if cursor is None or cursor.counters is None or counters is None or len(first) < PAGE:
+        return False
+    return (cursor.again or counters != cursor.counters) and page_hash(first) == cursor.page
+
+
 def page_hash(rows: Sequence[Row]) -> str:
     shown = [(row.id, row.folder, row.read, row.flag, row.categories) for row in rows]
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]

@@ -7,16 +7,17 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-from shared.dingtalk import mapping, poll
+from shared.dingtalk import mapping, poll, sweeping
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.content import Contents
 from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.limits import LARGEST
-from shared.dingtalk.mailbox import Mailbox, known
+from shared.dingtalk.mailbox import Mailbox, Window, known
 from shared.dingtalk.mime import KEY_HEADER, prepare
 from shared.dingtalk.names import Listed, mailbox_name
 from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
 from shared.dingtalk.search import Search, Wanted
+from shared.dingtalk.sweeping import Place
 from shared.model.errors import (
     NoClientPassword,
     NotFound,
@@ -67,9 +68,9 @@ class DingTalkMail:
             self._tree = tuple(one.folder for one in counted)
             counters = {one.folder.id: (one.total, one.unread) for one in counted}
             kept = {id: text for id, text in cursors.items() if id in counters}
-            rows, moved = self._look(poll.due(counted, kept, self._turn()), kept, counters)
-            return Observed(items, Changes(rows, folders=self._tree, cursors=moved))
-        rows, moved = self._look(list(dict.fromkeys(collections)), cursors, {})
+            rows, moved, odd = self._look(poll.due(counted, kept, self._turn()), kept, counters)
+            return Observed(items, Changes(rows, folders=self._tree, cursors=moved, unexplained=odd))
+        rows, moved, _ = self._look(list(dict.fromkeys(collections)), cursors, {})
         return Observed(items, Changes(rows, cursors=moved))
 
     def _items(self, ids: Sequence[str]) -> dict[str, Item | None]:
@@ -85,20 +86,22 @@ class DingTalkMail:
 
     def _look(
         self, folders: Sequence[str], cursors: Mapping[str, str], counters: Mapping[str, Counters]
-    ) -> tuple[tuple[Row, ...], dict[str, str]]:
-        """Rows that are news, and all cursors. A folder that can't be read now keeps its cursor, so that the next poll
-        sees the same difference; one that isn't there loses it."""
-        moved, news = dict(cursors), dict[str, Row]()
+    ) -> tuple[tuple[Row, ...], dict[str, str], frozenset[str]]:
+        """Rows that are news, all cursors, and the folders with unexplained counters. A folder that can't be read now
+        keeps its cursor, so that the next poll sees the same difference; one that isn't there loses it."""
+        moved, news, odd = dict(cursors), dict[str, Row](), set[str]()
         last = {id: EVERYTHING if cursors.get(id) == "" else Cursor.load(cursors.get(id)) for id in folders}
         answers = self._executor.map([partial(self._pages, id, last[id]) for id in folders])
         for id, answer in zip(folders, answers, strict=True):
             if isinstance(answer, NotFound):
                 moved.pop(id, None)
             elif not isinstance(answer, Unavailable | Throttled):
-                rows, cursor = poll.looked(known(answer), last[id], counters.get(id))
+                pages = known(answer)
+                rows, cursor = poll.looked(pages, last[id], counters.get(id))
                 moved[id] = cursor.dump()
                 news |= {row.id: row for row in rows}
-        return tuple(news.values()), moved
+                odd |= {id} if poll.is_unexplained(pages[0], last[id], counters.get(id)) else set()
+        return tuple(news.values()), moved, frozenset(odd)
 
     def _pages(self, folder: str, cursor: Cursor | None) -> list[list[Row]]:
         pages: list[list[Row]] = []
@@ -107,6 +110,15 @@ class DingTalkMail:
             if len(pages) == poll.DEEPEST or not poll.goes_on(pages[-1], cursor):
                 break
         return pages
+
+    def page(self, folder: str, place: str) -> tuple[tuple[Row, ...], str | None]:
+        """One request (see sweeping.py)."""
+        held = Place.load(place)
+        window = None if held.until is None else Window(0.0, held.until)
+        shown, following = self._mailbox.page(folder, mapping.ROW, window, held.cursor)
+        rows = tuple(mapping.row(row, self._mailbox.tags) for row in shown)
+        later = sweeping.after(held, rows, following)
+        return rows, None if later is None else later.dump()
 
     def labels(self) -> frozenset[str]:
         """The names of the mailbox's own tags, from now on shown as categories: a person makes them in DingTalk."""

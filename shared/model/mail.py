@@ -72,13 +72,15 @@ class Changes:
 
     `removed`: ids that a folder's stream says left that folder. `complete`: folders that were listed wholly, so that an
     item not among the rows isn't there. `folders`: the whole tree, or None when it was not looked at. `cursors`: the
-    new position of each collection; committed only after everything seen here is done or written down as due."""
+    new position of each collection; committed only after everything seen here is done or written down as due.
+    `unexplained`: folders whose counters moved since the last look, which what was read of them doesn't explain."""
 
     rows: tuple[Row, ...] = ()
     removed: frozenset[tuple[str, str]] = frozenset()
     complete: frozenset[str] = frozenset()
     folders: tuple[Folder, ...] | None = None
     cursors: Mapping[str, str] | None = None
+    unexplained: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

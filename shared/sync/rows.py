@@ -17,6 +17,8 @@
 | `f:tree:<side>` | a hash of that side's tree; `f:facts`: what is known of the vendors' folders |
 | `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
+| `c:<side>:~sweep` | where the sweep of that side stands (sweep.py); polls write it without the lease |
+| `w:<n>` | hashes of the ids on the sweep's n-th page |
 | `j:<time>:<n>` | the journal |
 | `brake`, `approval`, `a:<key>` | the brake (brake.py) |
 """
@@ -35,7 +37,7 @@ Json = Mapping[str, Any]
 SERVICE = "s:"
 """What says who is at it and for what. These rows stand right before what is due, so that one scan shows both."""
 LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
-LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
+LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL, SWEPT = "l:", "u:", "i:", "t:", "f:", "j:", "w:"
 
 TREE = "/"
 """In a hint's place of an id: the folder trees have to be walked."""
@@ -60,6 +62,15 @@ def hint_row(side: Side, id: str) -> str:
 
 def cursor_row(side: Side, collection: str) -> str:
     return f"c:{side}:{collection}"
+
+
+def sweep_row(side: Side) -> str:
+    """It stands among the cursors, so that one scan reads it with them."""
+    return cursor_row(side, "~sweep")
+
+
+def swept_row(page: int) -> str:
+    return f"{SWEPT}{page:08d}"
 
 
 def identity_row(mid: str) -> str:

@@ -21,7 +21,7 @@ from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
-from shared.ports.replica import Replica, Subscriptions
+from shared.ports.replica import Looker, Replica, Subscriptions
 from shared.wiring.credential import graph_credential
 from shared.wiring.parts import Parts
 from shared.wiring.secrets import app_secret
@@ -50,7 +50,7 @@ class Replicas:
         self._tokens = _alimail_tokens(settings, parts)
         self._lock = threading.Lock()
         self._domains: dict[tuple[str, float], Alimail] = {}
-        self._lookers: dict[str, tuple[str, Replica]] = {}
+        self._lookers: dict[str, tuple[str, Looker]] = {}
         self._every: dict[str, float] = {}
         self._doors: dict[str, ImapDoor] = {}
         self._latest: dict[str, None] = {}
@@ -79,7 +79,7 @@ class Replicas:
         if door is not None:
             door.close()
 
-    def looker(self, pair: Pair, every: float) -> Replica:
+    def looker(self, pair: Pair, every: float) -> Looker:
         """The DingTalk side for those who only look, as often as that (seconds): without a password, so that no vault
         is asked at each look, and with a place of its own in the domain's line."""
         alimail = self._alimail(pair.mail_domain, LOOKERS)

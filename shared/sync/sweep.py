@@ -1,0 +1,85 @@
+"""The rolling sweep: page by page through everything on the side without push, newest first, folder by folder.
+
+Counters and first pages are hints; this is the truth. Each page is compared with the bases of the links, and where the
+sweep stands moves only once its differences are hints, in one row: a crash reads a page again and misses none. A
+message that moves ahead of the sweep may be met twice, one that moves behind it is met by the next sweep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+PAGE = 99.0
+"""Messages that a page adds: of a hundred, the first is the last of the page before (Alimail: list)."""
+KEPT = 2
+"""Complete sweeps that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """`began`: when the present sweep read its first page, None between two. `folder` and `place`: the page that is
+    next, "" where a new folder begins; `behind`: the folders that are done; `pages`: read so far. `done`: beginning and
+    end of the last complete sweeps, newest last, as far as they may tell what is gone; `ended`, `took`: when the last
+    one of all ended, and its seconds."""
+
+    began: float | None = None
+    folder: str = ""
+    place: str = ""
+    behind: tuple[str, ...] = ()
+    pages: int = 0
+    done: tuple[tuple[float, float], ...] = ()
+    ended: float | None = None
+    took: float = 0.0
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def load(cls, value: Mapping[str, Any] | None) -> Sweep:
+        if value is None:
+            return cls()
+        done = tuple((float(began), float(ended)) for began, ended in value["done"])
+        return cls(**{**value, "behind": tuple(value["behind"]), "done": done})
+
+    def aim(self, folders: Sequence[str], now: float) -> Sweep:
+        """With the folder to read next; `folders` are all that there are. It names none when the sweep is complete."""
+        if self.began is None:
+            return replace(self.aim_at(folders, ()), began=now, pages=0)
+        if self.folder in folders:
+            return self
+        return self.aim_at(folders, self.behind)
+
+    def aim_at(self, folders: Sequence[str], behind: tuple[str, ...]) -> Sweep:
+        rest = (folder for folder in folders if folder not in behind)
+        return replace(self, folder=next(rest, ""), place="", behind=behind)
+
+    def turned(self, place: str | None) -> Sweep:
+        """One page further; None is the folder's end."""
+        pages = self.pages + 1
+        if place is not None:
+            return replace(self, place=place, pages=pages)
+        return replace(self, folder="", place="", behind=(*self.behind, self.folder), pages=pages)
+
+    def finished(self, now: float, doubted: bool) -> Sweep:
+        """Between two sweeps. `doubted`: listings showed what reads by id don't find, so that nothing is proved."""
+        began = now if self.began is None else self.began
+        done = () if doubted else (*self.done, (began, now))[-KEPT:]
+        return Sweep(done=done, ended=now, took=now - began)
+
+    def since(self, moment: float) -> int:
+        """How many of the last sweeps began after this moment and went through everything."""
+        return sum(began >= moment for began, _ in self.done)
+
+
+def mark(id: str) -> str:
+    """An id as a sweep remembers it: short, and another one for every id of a mailbox."""
+    return hashlib.sha256(id.encode()).hexdigest()[:16]
+
+
+def duration(messages: int, folders: int, every: float) -> float:
+    """Seconds that a full sweep takes at a page in `every` seconds, at most: each folder's last page may be short."""
+    return (math.ceil(messages / PAGE) + folders) * every
