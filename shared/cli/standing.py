@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,9 +26,14 @@ All = Annotated[bool, typer.Option("--all", help="Show every item.")]
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")] = False) -> None:
     """How every pair stands. The JSON holds ids, counts, codes and times only."""
+    from shared.sync.schedule import interval
+
     with product() as built:
         pairs = built.pairs.list()
-        told = [(pair, _told(pair, built.desk.status(pair))) for pair in pairs]
+        least = built.settings.rhythm.every(built.table.now())
+        domains = Counter(pair.mail_domain for pair in pairs if not pair.paused)
+        every = {pair.id: interval(domains[pair.mail_domain], least) for pair in pairs}
+        told = [(pair, _told(pair, built.desk.status(pair), every[pair.id])) for pair in pairs]
         app = built.service.app_status()
         if as_json:
             callbacks = asdict(app.callbacks) if app.callbacks else None
@@ -47,7 +53,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
             console.print("There is no pair yet: see `tandem pair add --help`.")
 
 
-def _told(pair: Pair, status: Status) -> dict[str, Any]:
+def _told(pair: Pair, status: Status, every: float) -> dict[str, Any]:
+    from shared.sync.sweep import duration
+
     brake = status.brake
     return {
         "pair": pair.id,
@@ -59,6 +67,12 @@ def _told(pair: Pair, status: Status) -> dict[str, Any]:
         "waiting": dict(Counter(row.reason for row in status.waiting)),
         "held_back": dict(Counter(link.waits for link in status.held_back)),
         "open_intents": status.open_intents,
+        "sweep": {
+            "ended": status.sweep.ended,
+            "took": status.sweep.took or None,
+            "takes": duration(status.links, status.folders, every),
+            "pages": status.sweep.pages,
+        },
         "last_run": status.ended,
         "last_error": status.error,
         "next_due": status.next_due,
@@ -77,6 +91,9 @@ def _state(status: Status) -> str:
 def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("paused", PAUSED.get(facts["paused_why"], facts["paused_why"]))] if facts["paused_why"] else []
     lines += [("in step", f"{facts['links']} messages"), ("last run", clock(facts["last_run"]))]
+    sweep = facts["sweep"]
+    ended = f"the last one ended {clock(sweep['ended'])}" if sweep["ended"] else "none has ended yet"
+    lines.append(("full sweep", f"takes about {_span(sweep['takes'])}; {ended}"))
     if facts["last_error"]:
         lines.append(("it failed", facts["last_error"]))
     if facts["brake"]:
@@ -148,6 +165,11 @@ def _what(step: Planned) -> str:
         return f"copy into {step.folder}"
     changes = ", ".join(WORDS.get((name, value), f"{name} {value}") for name, value in step.want.items())
     return f"{changes} (held)" if step.held else changes or step.kind
+
+
+def _span(seconds: float) -> str:
+    minutes = max(1, math.ceil(seconds / 60))
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 PAUSED = {

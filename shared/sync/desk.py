@@ -20,9 +20,10 @@ from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, INTENT, LEASE, LINK, WAITING, after, link_of_json, waiting_of_json
+from shared.sync.rows import DUE, INTENT, LEASE, LINK, WAITING, after, link_of_json, sweep_row, waiting_of_json
 from shared.sync.run import Policy, Run, open_run
 from shared.sync.schema import SCHEMA, Schema
+from shared.sync.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
     receipt and were read on the other side alone. `ended` and `error`: of the last run, None before the first one, ""
-    when it went well."""
+    when it went well. `folders`: those of the side
+    without push; `sweep`: how far the sweep of it has come."""
 
     links: int
     gone: int
@@ -42,6 +44,8 @@ class Status:
     ended: float | None
     error: str
     brake: Held | None
+    folders: int
+    sweep: Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Desk:
         lease = table.get(name, [LEASE]).get(LEASE)
         if lease is not None and lease.value.get("migrated", 1) != self._schema.version:
             table = self._taken(name)[0]
+        swept = table.get(name, [sweep_row(DINGTALK)]).get(sweep_row(DINGTALK))
         links = [link_of_json(e.value) for e in table.scan(name, LINK, after(LINK))]
         due = next((float(e.key.split(":")[1]) for e in table.scan(name, DUE, after(DUE), 1)), None)
         return Status(
@@ -100,6 +105,8 @@ class Desk:
             lease.value["ended"] or None if lease else None,
             lease.value["error"] if lease else "",
             held(table, name),
+            len(FolderMap.of(table, name).ids(DINGTALK)),
+            Sweep.load(swept.value if swept else None),
         )
 
     # ---- the brake

@@ -70,9 +70,11 @@ class Sweep:
         done = () if doubted else (*self.done, (began, now))[-KEPT:]
         return Sweep(done=done, ended=now, took=now - began)
 
-    def since(self, moment: float) -> int:
-        """How many of the last sweeps began after this moment and went through everything."""
-        return sum(began >= moment for began, _ in self.done)
+    @property
+    def proves(self) -> float | None:
+        """The moment since which two complete sweeps have begun: what was nowhere before it and is nowhere now, was in
+        no folder that they read. None as long as there are no two."""
+        return self.done[0][0] if len(self.done) == KEPT else None
 
 
 def mark(id: str) -> str:

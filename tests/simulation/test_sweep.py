@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sandbox.simulation.office import SETTINGS
 from sandbox.truth import Mailbox
 from tests.support.quiet_scene import DINGTALK, OUTLOOK, Scene
 
@@ -47,3 +48,45 @@ def test_an_old_message_that_changes_is_seen_at_the_next_poll_or_by_the_sweep(
         print(f"\nold message, {what}: in Outlook after {scene.world.now - began:.0f} s")
     assert scene.equal()
     assert scene.world.now - began <= (600.0 if what == "flag" else 60.0)
+
+
+def test_what_was_purged_in_dingtalk_is_gone_after_two_sweeps_and_kept_in_outlook() -> None:
+    scene = Scene()
+    lost, kept = scene.arrive(DINGTALK), scene.arrive(DINGTALK)
+    scene.run(600.0)
+    assert scene.equal()
+    scene.boxes[DINGTALK].purge(lost)
+    scene.run(60.0)
+    assert scene.status().gone == 0
+    until_gone(scene)
+    assert scene.journal().count("gone") == 1
+    assert len(scene.shown(OUTLOOK)) == 2
+    assert [m.id for m in scene.boxes[DINGTALK].messages()] == [kept]
+    effects = scene.world.effects
+    scene.run(900.0)
+    assert scene.world.effects == effects
+
+
+def until_gone(scene: Scene) -> None:
+    began = scene.world.now
+    while not scene.status().gone and scene.world.now < began + 6 * 3600.0:
+        scene.run(60.0)
+    sweep = scene.status().sweep
+    assert scene.status().gone == 1
+    assert all(first >= began - 60.0 for first, _ in sweep.done)
+    assert len(sweep.done) == 2
+
+
+def test_with_mirror_vanished_what_was_purged_in_dingtalk_goes_to_the_trash_in_outlook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(SETTINGS, "TANDEM_MIRROR_VANISHED", "true")
+    scene = Scene()
+    lost = scene.arrive(DINGTALK)
+    scene.run(600.0)
+    scene.boxes[DINGTALK].purge(lost)
+    began = scene.world.now
+    while scene.shown(OUTLOOK)[0][1] != "trash" and scene.world.now < began + 6 * 3600.0:
+        scene.run(60.0)
+    assert scene.shown(OUTLOOK)[0][1] == "trash"
+    assert len(scene.status().sweep.done) == 2
