@@ -100,11 +100,10 @@ def looked(
 
 
 def is_unexplained(first: Sequence[Row], cursor: Cursor | None, counters: Counters | None) -> bool:
-    """Whether the counters moved, now or at the look before (listings may lag behind them), though the first page is as
-    it was, and the folder has more than that."""
+    """Whether the counters moved though the first page is as it was, and the folder has more than that."""
     if cursor is None or cursor.counters is None or counters is None or len(first) < PAGE:
         return False
-    return (cursor.again or counters != cursor.counters) and page_hash(first) == cursor.page
+    return counters != cursor.counters and page_hash(first) == cursor.page
 
 
 def page_hash(rows: Sequence[Row]) -> str:

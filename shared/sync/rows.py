@@ -18,7 +18,7 @@
 | `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
 | `c:<side>:~sweep` | where the sweep of that side stands (sweep.py); polls write it without the lease |
-| `w:<n>` | hashes of the ids on the sweep's n-th page |
+| `w:<n>` | hashes of the ids on the sweep's n-th page, and of what they showed, now and the last time |
 | `j:<time>:<n>` | the journal |
 | `brake`, `approval`, `a:<key>` | the brake (brake.py) |
 """

@@ -1,17 +1,21 @@
 """The rolling sweep: page by page through everything on the side without push, newest first, folder by folder.
 
-Counters and first pages are hints; this is the truth. Each page is compared with the bases of the links, and where the
-sweep stands moves only once its differences are hints, in one row: a crash reads a page again and misses none. A
-message that moves ahead of the sweep may be met twice, one that moves behind it is met by the next sweep.
+Counters and first pages are hints; this is the truth. Of each page what the sweep before didn't show so is compared
+with the bases of the links, and at its end all that it showed. Where it stands moves only once the differences are
+hints, in one transaction with what it showed: a crash reads a page again and misses none. A message that moves ahead of
+the sweep may be met twice, one that moves behind it is met by the next sweep.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from shared.model.plans import State
 
 PAGE = 99.0
 """Messages that a page adds: of a hundred, the first is the last of the page before (Alimail: list)."""
@@ -80,6 +84,11 @@ class Sweep:
 def mark(id: str) -> str:
     """An id as a sweep remembers it: short, and another one for every id of a mailbox."""
     return hashlib.sha256(id.encode()).hexdigest()[:16]
+
+
+def state_print(id: str, state: State) -> str:
+    """An id and what it shows, as a sweep remembers them."""
+    return mark(json.dumps([id, dict(state)], sort_keys=True))
 
 
 def duration(messages: int, folders: int, every: float) -> float:

@@ -90,3 +90,14 @@ def test_with_mirror_vanished_what_was_purged_in_dingtalk_goes_to_the_trash_in_o
         scene.run(60.0)
     assert scene.shown(OUTLOOK)[0][1] == "trash"
     assert len(scene.status().sweep.done) == 2
+
+
+def test_mail_that_a_rule_files_into_any_of_fifty_folders_is_copied_within_two_polls() -> None:
+    scene = Scene()
+    box = scene.boxes[DINGTALK]
+    folders = [box.make_folder(f"Project {number}") for number in range(50)]
+    scene.run(900.0)
+    for folder in (folders[0], folders[-1]):
+        scene.arrive(DINGTALK, folder)
+        scene.run(2 * POLL + 15.0)
+        assert scene.equal()
