@@ -41,7 +41,7 @@ demo-once: $(STAMP)
 
 test: setup lint ## lint, then every test, with the coverage of the engine (the slow ones without, it would triple them)
 	@$(BIN)/python -m pytest --numprocesses auto -m "not slow" --cov --cov-report=term
-	@$(BIN)/python -m pytest --numprocesses $(SLOW_WORKERS) --dist worksteal -m slow
+	@$(BIN)/python -m pytest --numprocesses $(SLOW_WORKERS) --maxschedchunk 1 -m slow
 
 test-unit: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses auto tests/unit

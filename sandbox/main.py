@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sandbox.console import check_writable, guarded, make_console, until_ended, write_ready
-from shared.cli import cost, moving, pairs, poison, standing
+from shared.cli import cost, moving, pairs, poison, quarantine, standing
 from shared.cli.setup import setup
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ app = typer.Typer(
 
 app.add_typer(pairs.app, name="pair")
 app.add_typer(poison.app, name="poison")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(moving.app, name="move")
 for command in (standing.status, standing.plan, standing.approve, cost.cost, setup):
     app.command()(command)

@@ -65,3 +65,9 @@ settings.load_profile("house")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkipPolice(allowed_reasons(), os.environ.get("CI") == "true"), "skip-police")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take minutes begin first, so that nobody waits for the last of them alone (Makefile: a worker gets one
+    test at a time)."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)

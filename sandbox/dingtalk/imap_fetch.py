@@ -71,10 +71,10 @@ def _literal(name: str, content: bytes) -> bytes:
 
 def _lines(mime: bytes, names: list[str]) -> bytes:
     """The header lines of these names as they are, and the blank line."""
-    head = mime.partition(b"\r\n\r\n")[0] + b"\r\n"
-    wanted = {name.lower().encode() for name in names}
-    fields = re.findall(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*", head)
-    return b"".join(one for one in fields if one.partition(b":")[0].strip().lower() in wanted) + b"\r\n"
+    head = re.split(rb"\r?\n\r?\n", mime, maxsplit=1)[0] + b"\r\n"
+    wanted = b"|".join(re.escape(name.encode()) for name in names)
+    fields = rb"^(?:" + wanted + rb")[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
+    return b"".join(re.findall(fields, head, re.IGNORECASE | re.MULTILINE)) + b"\r\n"
 
 
 def _internal(at: float) -> str:

@@ -88,7 +88,8 @@ def _payload(leaf: Mime) -> bytes:
 
 def _inner(leaf: Mime) -> bytes:
     """What stands below the headers of a `message/…` part."""
-    return leaf.as_bytes(policy=_BYTES).partition(b"\r\n\r\n")[2]
+    whole = leaf.as_bytes(policy=_BYTES)
+    return whole[2:] if whole.startswith(b"\r\n") else whole.partition(b"\r\n\r\n")[2]
 
 
 def _text(leaf: Mime) -> str:
@@ -139,9 +140,9 @@ def _priority(root: Mime) -> Literal["PRY_LOW", "PRY_NORMAL", "PRY_HIGH"]:
 
 
 def _date(part: Mime) -> float | None:
-    """-0000 says nothing of a zone: then it is UTC."""
+    """-0000 says nothing of a zone: then it is UTC. What is no time of the years 1 to 9999 in UTC is none."""
     try:
         moment = parsedate_to_datetime(_header(part, "date"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None

@@ -117,7 +117,8 @@ def _name(part: Part, number: int) -> str:
 
 def _inner(part: Part) -> bytes:
     """What stands below the headers of a `message/…` part, as it came: an attached message, the report of a bounce."""
-    return part.as_bytes(policy=_BYTES).partition(b"\r\n\r\n")[2]
+    whole = part.as_bytes(policy=_BYTES)
+    return whole[2:] if whole.startswith(b"\r\n") else whole.partition(b"\r\n\r\n")[2]
 
 
 def _payload(part: Part) -> bytes:
@@ -173,11 +174,12 @@ def _addresses(part: Part, name: str) -> tuple[Address, ...]:
 
 
 def _date(part: Part) -> float | None:
+    """A time without a zone is UTC; what is no time of the years 1 to 9999 in UTC is none."""
     try:
         moment = parsedate_to_datetime(_header(part, "date"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _importance(part: Part) -> str:

@@ -66,6 +66,8 @@ def _told(pair: Pair, status: Status, every: float) -> dict[str, Any]:
         "read_elsewhere": status.read_elsewhere,
         "waiting": dict(Counter(row.reason for row in status.waiting)),
         "held_back": dict(Counter(link.waits for link in status.held_back)),
+        "quarantined": sum(not failing.left for failing in status.set_aside),
+        "left_alone": sum(failing.left for failing in status.set_aside),
         "open_intents": status.open_intents,
         "sweep": {
             "ended": status.sweep.ended,
@@ -100,6 +102,9 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(
             ("brake", f"holds {facts['brake']['removals']} removals: see them with `tandem approve {pair.id}`")
         )
+    if facts["quarantined"]:
+        text = f"{facts['quarantined']} kept being refused: see them with `tandem quarantine list {pair.id}`"
+        lines.append(("quarantined", text))
     for name, key in (("waiting", "waiting"), ("held back", "held_back")):
         if facts[key]:
             lines.append((name, ", ".join(f"{count} {reason}" for reason, count in sorted(facts[key].items()))))

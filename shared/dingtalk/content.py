@@ -22,6 +22,8 @@ SPECIAL = (
     "multipart/signed",
     "multipart/encrypted",
     "multipart/report",
+    "multipart/mixed",
+    "multipart/digest",
     "application/pkcs7-",
     "application/x-pkcs7-",
     "application/pgp-",
@@ -30,6 +32,9 @@ SPECIAL = (
     *CALENDAR_TYPES,
 )
 """Beginnings of content types whose bytes matter, or which no listing of attachments shows whole."""
+
+TEXTS = ("", "text/plain", "text/html", "multipart/alternative")
+"""Content types of messages that hold texts alone, if the vendor counts no attachments."""
 
 Original = Callable[[Json], bytes | None]
 """The bytes of the message that the REST door shows so, None when they can't be had."""
@@ -55,8 +60,9 @@ class Contents:
         return self._downloaded(id, shown, plain, listed)
 
     def _listed(self, id: str, shown: Json, plain: Message) -> list[Json]:
-        """Pictures in the text are asked for even where the vendor counts no attachments."""
-        if not shown.get("hasAttachments") and "cid:" not in plain.html:
+        """Pictures are asked for even where the vendor counts no attachments, in the text or beside it."""
+        holds = mapping.content_type(shown) not in TEXTS or "cid:" in plain.html
+        if not shown.get("hasAttachments") and not holds:
             return []
         try:
             return self._mailbox.attachments(id)

@@ -61,7 +61,7 @@ class Position:
 @dataclass(frozen=True, slots=True)
 class Sought:
     """A message as the REST door shows it. Its UID is known to nobody: it is told by its Message-ID, or, without one,
-    by its date; by its size where several could be meant."""
+    by its date; where several could be meant by its size, and then by its date."""
 
     message_id: str
     received: float
@@ -71,6 +71,8 @@ class Sought:
         found = [uid for uid, row in rows.items() if self._may_be(row)]
         if len(found) > 1:
             found = [uid for uid in found if rows[uid].get(b"RFC822.SIZE") == self.size]
+        if len(found) > 1:
+            found = [uid for uid in found if self._came_then(rows[uid])]
         if len(found) != 1:
             return None
         if rows[found[0]].get(b"RFC822.SIZE", 0) > LARGEST:
@@ -82,6 +84,9 @@ class Sought:
         message_id = lines.partition(b":")[2].strip().strip(b"<>").decode("utf-8", "replace")
         if message_id or self.message_id:
             return message_id == self.message_id
+        return self._came_then(row)
+
+    def _came_then(self, row: Mapping[bytes, Any]) -> bool:
         at = row.get(b"INTERNALDATE")
         return isinstance(at, datetime) and int(at.timestamp()) == int(self.received)
 

@@ -35,6 +35,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _LINE = rb"(?:[^\r\n]|\r(?!\n))*(?:\r\n|\Z)"
 _FIELD = re.compile(rb"^(?P<name>[!-9;-~]+)(?P<rest>[ \t]*:" + _LINE + rb"(?:[ \t]" + _LINE + rb")*)", re.MULTILINE)
 _MAYBE_CALENDAR = re.compile("|".join(CALENDAR_TYPES).encode(), re.IGNORECASE)
+_BLANK = re.compile(rb"(?:\A|(?<=\n))\r?\n")
 _METHOD = re.compile(rb"^METHOD[:;][^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n|\Z)", re.IGNORECASE | re.MULTILINE)
 _CONTENT = (b"content-type", b"content-disposition", b"content-transfer-encoding")
 _DEPTH = 50
@@ -61,11 +62,21 @@ def without_method(calendar: bytes) -> bytes:
 
 
 def split(part: bytes) -> tuple[bytes, bytes]:
-    """The header lines, and everything from the blank line on."""
-    if part.startswith(b"\r\n"):
-        return b"", part
-    end = part.find(b"\r\n\r\n")
-    return (part[: end + 2], part[end + 2 :]) if end >= 0 else (part, b"")
+    """The header lines, and everything from the blank line on. Lines may end with a bare LF."""
+    blank = _BLANK.search(part)
+    return (part[: blank.start()], part[blank.start() :]) if blank else (part, b"")
+
+
+def opened(part: bytes) -> tuple[bytes, bytes]:
+    """The header lines and the body. Without a blank line between them, the body begins at the first line that is no
+    field."""
+    head, body = split(part)
+    if body:
+        return head, below(body)
+    end = 0
+    while field := _FIELD.match(part, end):
+        end = field.end()
+    return part[:end], part[end:]
 
 
 def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -99,18 +110,41 @@ def _without_invitations(part: bytes, depth: int = 0) -> bytes:
 def pieces(body: bytes, boundary: str) -> list[bytes]:
     """What a multipart's body holds up to its closing line: what comes before the first part, then by turns a line that
     separates and a part, which begins with the end of that line."""
-    dashes = b"--" + boundary.encode("latin-1", "replace")
-    found = re.split(rb"((?:\A|\r\n)" + re.escape(dashes) + rb"(?:--)?[ \t]*(?=\r\n|\Z))", body)
+    dashes = b"--" + boundary.encode()
+    found = re.split(rb"((?:\A|\r?\n)" + re.escape(dashes) + rb"(?:--)?[ \t]*(?=\r?\n|\Z))", body)
     for at in range(1, len(found), 2):
         if found[at].strip() == dashes + b"--":
             return found[:at]
     return found
 
 
-def described(head: bytes, body: bytes = b"") -> Parsed:
-    """The part as its Content- fields describe it."""
-    fields = (name + rest for name, rest in _fields(head) if name.lower().startswith(b"content-"))
-    return email.message_from_bytes(b"".join(fields) + body)
+def described(head: bytes) -> Parsed:
+    """The part as its Content- fields describe it, whose raw 8-bit text is read (see `readable`)."""
+    fields = (
+        name + rest for name, rest in _fields(_BARE_LF.sub(b"\r\n", head)) if name.lower().startswith(b"content-")
+    )
+    return email.message_from_string(readable(b"".join(fields)))
+
+
+def readable(raw: bytes) -> str:
+    """Text of a header: UTF-8, else GB 18030, which holds what the Chinese programs write that encode nothing."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("gb18030", "replace")
+
+
+def decoded(head: Parsed, body: bytes) -> bytes:
+    """The content that the body below this head stands for."""
+    coding = [*str(head.get("content-transfer-encoding") or "").split(), "7bit"][0].encode("ascii", "replace")
+    content = email.message_from_bytes(b"Content-Transfer-Encoding: " + coding + b"\r\n\r\n" + body)
+    value = content.get_payload(decode=True)
+    return value if isinstance(value, bytes) else body
+
+
+def below(body: bytes) -> bytes:
+    """What comes after the line end that a body or a piece begins with."""
+    return body[1:] if body.startswith(b"\n") else body.removeprefix(b"\r\n")
 
 
 def _is_content(name: bytes) -> bool:
@@ -118,8 +152,7 @@ def _is_content(name: bytes) -> bool:
 
 
 def _as_file(head: bytes, body: bytes) -> bytes:
-    content = described(head, body).get_payload(decode=True)
-    assert isinstance(content, bytes)
+    content = decoded(described(head), below(body))
     encoded = base64.encodebytes(without_method(content)).rstrip(b"\n").replace(b"\n", b"\r\n")
     kept = b"".join(name + rest for name, rest in _fields(head) if not _is_content(name))
     fields = (

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from shared.dingtalk.openapi_errors import code_of, failure
+from shared.dingtalk.sign_in import sign_in
 from shared.model.errors import NotPermitted, Unavailable
 from shared.ports.state import Secret
 from shared.ports.world import Clock, HttpRequest, Transport, TransportError
@@ -50,19 +51,8 @@ class AppTokens:
             if refused and refused == self._token and self._clock.now() - self._asked < FRESH:
                 self._own = True
             if self._token in ("", refused) or self._clock.now() >= self._until:
-                self._renew()
+                sign_in(self._secret, self._ask)
             return self._token
-
-    def _renew(self) -> None:
-        """A refused secret is read anew: another one may have taken its place."""
-        secret = self._secret()
-        try:
-            self._ask(secret)
-        except NotPermitted:
-            newer = self._secret(fresh=True)
-            if newer == secret:
-                raise
-            self._ask(newer)
 
     def _ask(self, secret: str) -> None:
         asked = self._clock.now()

@@ -11,12 +11,24 @@ from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message as Described
 
-from shared.dingtalk.mime import CALENDAR_TYPES, INVITE_NAME, INVITE_TYPE, described, pieces, split, without_method
+from shared.dingtalk.mime import (
+    CALENDAR_TYPES,
+    INVITE_NAME,
+    INVITE_TYPE,
+    below,
+    decoded,
+    described,
+    opened,
+    pieces,
+    readable,
+    without_method,
+)
 from shared.model.mail import Attachment
 
 _DEPTH = 50
-_CHINESE = ("gb2312", "gbk", "x-gbk", "cp936", "hz-gb-2312")
-"""Charsets that mail names more often than it keeps to; GB 18030 holds them all."""
+_MEANT = dict.fromkeys(("gb2312", "gbk", "x-gbk", "cp936", "hz-gb-2312"), "gb18030")
+_MEANT |= dict.fromkeys(("iso-8859-1", "latin1", "latin-1"), "cp1252")
+"""Charsets that mail names more often than it keeps to, and those that hold what is meant."""
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -42,23 +54,22 @@ def taken_apart(mime: bytes) -> Content:
     return Content(texts.get("text/plain", ""), html, made)
 
 
-def _leaves(part: bytes, depth: int) -> Iterator[tuple[Described, bytes]]:
-    """The head and the decoded content of each part that holds no others. An attached message is one part."""
-    head, body = split(part)
+def _leaves(part: bytes, depth: int, default: str = "text/plain") -> Iterator[tuple[Described, bytes]]:
+    """The head and the decoded content of each part that holds no others. An attached message is one part; what a
+    digest holds is one unless it says otherwise. A multipart without any part is the text that stands there."""
+    head, body = opened(part)
     shown = described(head)
+    shown.set_default_type(default)
     boundary = shown.get_boundary()
-    if shown.get_content_maintype() == "multipart" and boundary and depth < _DEPTH:
-        for piece in pieces(body, boundary)[2::2]:
-            yield from _leaves(piece.removeprefix(b"\r\n"), depth + 1)
+    if shown.get_content_maintype() == "multipart" and depth < _DEPTH:
+        inner = "message/rfc822" if shown.get_content_type() == "multipart/digest" else "text/plain"
+        found = pieces(body, boundary) if boundary else []
+        for piece in found[2::2]:
+            yield from _leaves(below(piece), depth + 1, inner)
+        if len(found) < 2 and (text := found[0] if found else body).strip():
+            yield described(b""), text
     else:
-        yield shown, _decoded(shown, body.removeprefix(b"\r\n"))
-
-
-def _decoded(head: Described, body: bytes) -> bytes:
-    coding = str(head.get("content-transfer-encoding") or "7bit").strip().encode("ascii", "replace")
-    content = email.message_from_bytes(b"Content-Transfer-Encoding: " + coding + b"\r\n\r\n" + body)
-    value = content.get_payload(decode=True)
-    return value if isinstance(value, bytes) else body
+        yield shown, decoded(shown, body)
 
 
 def _is_file(head: Described) -> bool:
@@ -67,7 +78,7 @@ def _is_file(head: Described) -> bool:
 
 def _text(head: Described, content: bytes) -> str:
     declared = head.get_content_charset() or "utf-8"
-    for charset in ("gb18030" if declared in _CHINESE else declared, "utf-8", "gb18030", "big5hkscs"):
+    for charset in (_MEANT.get(declared, declared), declared, "utf-8", "gb18030", "big5hkscs"):
         try:
             return content.decode(charset)
         except (LookupError, ValueError):
@@ -93,12 +104,8 @@ def _name(head: Described, kind: str, content: bytes, number: int) -> str:
 
 
 def _word(value: object) -> str:
-    """Encoded words decoded; raw 8-bit text is taken as UTF-8, else as GB 18030; no control characters."""
-    raw = str(value or "").encode("utf-8", "surrogateescape")
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("gb18030", "replace")
+    """Encoded words decoded, raw 8-bit text read, no control characters."""
+    text = readable(str(value or "").encode("utf-8", "surrogateescape"))
     with suppress(HeaderParseError, LookupError, ValueError):
         text = str(make_header(decode_header(text)))
     return _FORBIDDEN.sub(" ", text).strip()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from shared.dingtalk.errors import retry_after
+from shared.dingtalk.sign_in import sign_in
 from shared.model.answers import Must, fits, parsed, plain_code
 from shared.model.errors import NotPermitted, Unavailable
 from shared.ports.state import Secret
@@ -50,19 +51,8 @@ class ClientCredentials:
     def token(self, refused: str = "") -> str:
         with self._lock:
             if self._token in ("", refused) or self._clock.now() >= self._until:
-                self._renew()
+                sign_in(self._secret, self._ask)
             return self._token
-
-    def _renew(self) -> None:
-        """A refused secret is read anew: another one may have taken its place."""
-        secret = self._secret()
-        try:
-            self._ask(secret)
-        except NotPermitted:
-            newer = self._secret(fresh=True)
-            if newer == secret:
-                raise
-            self._ask(newer)
 
     def _ask(self, secret: str) -> None:
         form = {"grant_type": "client_credentials", "client_id": self._client_id, "client_secret": secret}

@@ -45,6 +45,14 @@ POLLED = Metric(
 BRAKE = Metric(
     "tandem.brake", "gauge", "1", ("pair",), "1 each time the brake holds removals, every 15 minutes while it is on"
 )
+SET_ASIDE = Metric(
+    "tandem.quarantined",
+    "gauge",
+    "{item}",
+    ("pair",),
+    "items that kept being refused and stand aside until somebody asks, told when one is put aside, and when one is"
+    " tried again or left alone since somebody asked",
+)
 POISON = Metric(
     "tandem.poison",
     "gauge",
@@ -95,6 +103,7 @@ METRICS = (
     LAG,
     POLLED,
     BRAKE,
+    SET_ASIDE,
     POISON,
     QUOTA_LEFT,
     EXPIRES,

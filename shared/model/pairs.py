@@ -35,7 +35,7 @@ class Pair:
     @property
     def mail_domain(self) -> str:
         """Of the DingTalk side: its requests are limited for the domain as a whole."""
-        return self.dingtalk.rpartition("@")[2].lower()
+        return mail_domain(self.dingtalk)
 
     def address(self, side: Side) -> str:
         return self.outlook if side == "outlook" else self.dingtalk
@@ -45,3 +45,8 @@ class Pair:
             (self.outlook, self.outlook_aliases) if side == "outlook" else (self.dingtalk, self.dingtalk_aliases)
         )
         return frozenset(address.lower() for address in (own, *aliases))
+
+
+def mail_domain(address: str) -> str:
+    """In lower case."""
+    return address.rpartition("@")[2].lower()

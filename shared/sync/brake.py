@@ -17,11 +17,12 @@ from typing import Any
 from shared.model.errors import WrongSettings
 from shared.model.links import Intent, Link
 from shared.model.metrics import BRAKE
-from shared.model.words import other
+from shared.model.words import DINGTALK, other
 from shared.ports.state import Op, Table
 from shared.sync.postpone import postpone
 from shared.sync.rows import LINK, after, link_of_json
 from shared.sync.run import Run
+from shared.sync.troubles import trouble
 
 ROW, APPROVAL, APPROVED = "brake", "approval", "a:"
 HOUR, DAY = 3600, 86400
@@ -51,6 +52,7 @@ class Brake:
                 postpone(run, intent, REASON, run.policy.waits)
             run.session.put_row(ROW, {"hours": hours, "folders": folders, "held": row.get("held", now)})
             run.telemetry.gauge(BRAKE, 1, pair=run.pair.id)
+            trouble(run, REASON, DINGTALK)
             return [i for i in todo if i not in counted]
         hour = str(int(now // HOUR))
         run.session.put_row(ROW, {**row, "hours": {**hours, hour: hours.get(hour, 0) + acts}, "folders": folders})

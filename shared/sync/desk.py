@@ -19,6 +19,7 @@ from shared.sync.folders import FolderMap
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
+from shared.sync.quarantine import Failing, set_aside
 from shared.sync.reconcile import Reconcile
 from shared.sync.rows import DUE, INTENT, LEASE, LINK, WAITING, after, link_of_json, sweep_row, waiting_of_json
 from shared.sync.run import Policy, Run, open_run
@@ -30,9 +31,9 @@ from shared.sync.sweep import Sweep
 class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
-    receipt and were read on the other side alone. `ended` and `error`: of the last run, None before the first one, ""
-    when it went well. `folders`: those of the side
-    without push; `sweep`: how far the sweep of it has come."""
+    receipt and were read on the other side alone; `set_aside`: what kept being refused. `ended` and `error`: of the
+    last run, None before the first one, "" when it went well. `folders`: those of the side without push; `sweep`: how
+    far the sweep of it has come."""
 
     links: int
     gone: int
@@ -44,6 +45,7 @@ class Status:
     ended: float | None
     error: str
     brake: Held | None
+    set_aside: tuple[Failing, ...]
     folders: int
     sweep: Sweep
 
@@ -98,13 +100,14 @@ class Desk:
             len(links),
             sum(link.gone is not None for link in links),
             sum(link.read_elsewhere is not None for link in links),
-            tuple(waiting_of_json(e.value) for e in table.scan(name, WAITING, after(WAITING))),
+            tuple(row for e in table.scan(name, WAITING, after(WAITING)) if _is_shown(row := waiting_of_json(e.value))),
             tuple(link for link in links if link.waits),
             sum(1 for _ in table.scan(name, INTENT, after(INTENT))),
             due,
             lease.value["ended"] or None if lease else None,
             lease.value["error"] if lease else "",
             held(table, name),
+            tuple(set_aside(table, name)),
             len(FolderMap.of(table, name).ids(DINGTALK)),
             Sweep.load(swept.value if swept else None),
         )
@@ -153,7 +156,9 @@ class Desk:
         allowed, planned, about_folders = Reconcile(run, leases, table, name).preview()
         steps = [_planned_folder(run, step) for step in about_folders if isinstance(step, CHANGING)]
         steps += [_planned(run, intent, intent not in allowed) for intent in planned]
-        return Preview(tuple(steps), tuple(row for row in session.all_waiting() if row.reason != "copying"))
+        return Preview(
+            tuple(steps), tuple(row for row in session.all_waiting() if row.reason != "copying" and _is_shown(row))
+        )
 
     def _taken(self, name: str) -> tuple[Overlay, Leases, Lease]:
         """The rows with the lease taken, and in this version, in memory alone: whoever has it goes on undisturbed."""
@@ -165,6 +170,11 @@ class Desk:
         lease = leases.take("preview")
         assert lease is not None
         return table, leases, leases.upgrade(lease)
+
+
+def _is_shown(row: Waiting) -> bool:
+    """A note of ours waits for nothing."""
+    return row.reason != "note"
 
 
 def _planned(run: Run, intent: Intent, held: bool) -> Planned:

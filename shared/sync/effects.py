@@ -30,8 +30,10 @@ from shared.sync.brake import Brake
 from shared.sync.ledger import Entry
 from shared.sync.observe import find_moved
 from shared.sync.postpone import postpone
+from shared.sync.quarantine import refused
 from shared.sync.run import Run
 from shared.sync.settle import confirmed, link_copy
+from shared.sync.troubles import DIRECTIONS, trouble
 
 
 def carry_out(run: Run, brake: Brake, deadline: float) -> None:
@@ -271,9 +273,13 @@ EFFECTS: dict[str, tuple[Callable[[Run, Parcel], Any], Callable[[Run, Intent, An
 def _failed(run: Run, intent: Intent, exc: TandemError) -> None:
     """Nothing was done. Throttling and outages never count against the item."""
     if isinstance(exc, NotPermitted) and not isinstance(exc, NoClientPassword):
-        run.stopped = exc
+        run.stopped, run.barred = exc, run.barred or intent.side
     reason = REASONS.get(type(exc)) or exc.code or type(exc).__name__
     run.note(intent, "refused", intent.side, why=reason)
+    if reason in DIRECTIONS and intent.kind == "create":
+        trouble(run, reason, intent.side)
+    if refused(run, intent, exc, reason):
+        return
     delay = exc.retry_after if exc.retry_after is not None else run.policy.retry
     if isinstance(exc, Stale):
         delay = 0.0

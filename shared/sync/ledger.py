@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,11 +13,14 @@ from shared.model.words import SIDES, Side
 from shared.ports.state import Op, Table
 from shared.sync.lease import Lease, Leases
 from shared.sync.rows import (
+    ASKED,
     DUE,
+    FAILING,
     FOLDER,
     INTENT,
     JOURNAL,
     LINK,
+    NOTE,
     WAITING,
     after,
     cursor_row,
@@ -134,8 +137,16 @@ class Session:
         """All of them, as committed."""
         return (link_of_json(e.value) for e in self._scan(LINK))
 
+    def each_waiting(self) -> Iterator[Waiting]:
+        return (waiting_of_json(e.value) for e in self._scan(WAITING))
+
     def all_waiting(self) -> list[Waiting]:
-        return [waiting_of_json(e.value) for e in self._scan(WAITING)]
+        return list(self.each_waiting())
+
+    def prefixed(self, prefix: str) -> dict[str, Mapping[str, Any] | None]:
+        """All rows whose keys start so, as they will be committed; None for one that goes."""
+        fresh = {key: value for key, value in self._cache.items() if key.startswith(prefix)}
+        return {e.key: e.value for e in self._scan(prefix)} | fresh
 
     def due(self, until: float, limit: int = 200) -> list[str]:
         """Names of the rows (`l:…`, `u:…`, `i:…`) that are due."""
@@ -177,6 +188,8 @@ class Session:
                     self._release(old, side)
                 self._put(group, pointer(side, link.end(side).id), {"link": link.key})
         self._index(group, LINK + link.key, old.due() if old else None, link.due())
+        if old is not None and old.tries and not link.tries:
+            self._forgive(link.mid, LINK + link.key)
         if old is None:
             self._links_delta += 1
             self._member(link.mid, "links", link.key, True)
@@ -194,6 +207,8 @@ class Session:
             return
         group = (old.mid, old.key)
         self._index(group, LINK + old.key, old.due(), None)
+        if old.tries:
+            self._forgive(old.mid, LINK + old.key)
         for side in SIDES:
             self._release(old, side)
         self._member(old.mid, "links", old.key, False)
@@ -229,6 +244,8 @@ class Session:
             name = waiting_row(side, id)
             self._index((old.mid, name), name, old.due, None)
             self._member(old.mid, "waiting", [side, id], False)
+            if old.tries:
+                self._forgive(old.mid, name)
             self._delete((old.mid, name), name)
 
     def _member(self, mid: str, name: str, member: Any, present: bool) -> None:
@@ -244,6 +261,27 @@ class Session:
         else:
             self._delete((mid, OWN), identity_row(mid))
 
+    def put_beside(self, mid: str, row: str, key: str, value: Mapping[str, Any]) -> None:
+        """A row that stands with an item's own (`row`): a link's, or a waiting item's."""
+        self._put((mid, row.removeprefix(LINK)), key, value)
+
+    def drop_beside(self, mid: str, row: str, key: str) -> None:
+        self._delete((mid, row.removeprefix(LINK)), key)
+
+    def _forgive(self, mid: str, row: str) -> None:
+        """What it failed on is over, or it is gone."""
+        self.prefetch((FAILING + row, ASKED + row))
+        for key in (FAILING + row, ASKED + row):
+            if self.value(key) is not None:
+                self.drop_beside(mid, row, key)
+                self.end_note(row)
+
+    def end_note(self, row: str) -> None:
+        """A note about this item may have to go: it is due."""
+        note = self.value(name := f"{NOTE}item:{row}")
+        if note is not None:
+            self.put_folder(name, note, self.now())
+
     def put_row(self, key: str, value: Mapping[str, Any]) -> None:
         """A row that belongs to no item (folders, cursors); it is committed last."""
         self._put((LAST, key), key, value)
@@ -258,7 +296,7 @@ class Session:
         return rows
 
     def put_folder(self, row: str, value: Mapping[str, Any], due: float | None) -> None:
-        """A row about folders, with when it is due."""
+        """A row about folders, or a note, with when it is due."""
         old = self.value(row) or {}
         self._put((LAST, row), row, {**value, "due": due})
         self._index((LAST, row), row, old.get("due"), due)

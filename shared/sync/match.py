@@ -16,7 +16,9 @@ from shared.model.plans import State
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.folders import WATCHED
 from shared.sync.labels import is_excluded
+from shared.sync.notes import is_note
 from shared.sync.observe import adopt_moved, is_certain, may_be
+from shared.sync.quarantine import is_set_aside
 from shared.sync.run import Run
 from shared.sync.settle import adopt
 
@@ -97,6 +99,8 @@ def _unread(run: Run, side: Side, id: str) -> Waiting:
 
 
 def _place(run: Run, side: Side, item: Item) -> None:
+    if is_note(item.key):
+        return run.wait(side, item, "note", None)
     mid, sent, now = run.identity.mid(item), run.is_sent(side, item), run.now()
     intents = [*run.session.intents.values(), *run.todo.values()]
     for intent in intents:
@@ -301,6 +305,8 @@ def _source(run: Run, side: Side, item: Item, sent: bool, known: bool) -> None:
     if run.folders.id(other(side), run.folders.key(side, item.folder)) is None:
         run.folders.need(other(side), run.folders.key(side, item.folder), run.session)
         return run.wait(side, item, "folder", run.now() + run.policy.waits)
+    if is_set_aside(run, side, item):
+        return None
     row = run.session.waiting(side, item.id)
     if not sent and not known and run.pair.addresses(other(side)).intersection(item.recipients):
         until = (row.first if row else run.now()) + run.policy.hold

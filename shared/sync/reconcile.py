@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.model.errors import Conflict, Unavailable
+from shared.model.errors import Conflict, NotPermitted, Unavailable
 from shared.model.folders import FolderStep
 from shared.model.links import Intent, Link
 from shared.model.plans import (
@@ -28,9 +28,11 @@ from shared.sync.folder_round import preview_folders, reconcile_folders
 from shared.sync.labels import is_excluded
 from shared.sync.lease import Leases
 from shared.sync.match import EXCLUDED, plan_create, plan_unlinked
+from shared.sync.notes import keep_notes, tell_barred
 from shared.sync.observe import look, prefetch, take, touched
 from shared.sync.plan import plan_link
 from shared.sync.postpone import postpone
+from shared.sync.quarantine import is_link_set_aside, rest_aside
 from shared.sync.rows import HINT, TREE, after, cursor_row
 from shared.sync.run import Run
 from shared.sync.settle import settle
@@ -52,6 +54,14 @@ class Reconcile:
         hints."""
         run = self._run
         deadline = run.clock.monotonic() + run.policy.budget
+        try:
+            self._rounds(polled, deadline)
+        except NotPermitted:
+            tell_barred(run, self._table, self._partition, self._leases, deadline)
+            raise
+
+    def _rounds(self, polled: Cursors, deadline: float) -> None:
+        run = self._run
         if polled:
             self._cursors[DINGTALK].update(polled)
         while True:
@@ -93,6 +103,8 @@ class Reconcile:
             self._cursors[side].clear()
         run.session.commit()
         self._drop(hints)
+        if run.stopped is None:
+            keep_notes(run, due, deadline)
         return due
 
     def _plan_all(self, due: list[str]) -> None:
@@ -211,6 +223,9 @@ class Reconcile:
             return
         view = LinkView(link.key, link.base, link.gone, frozenset(link.unsure))
         steps = plan_link(view, seen, run.policy.preferences)
+        if is_link_set_aside(run, link) and any(isinstance(step, Write | CreateAgain) for step in steps):
+            rest_aside(run, link)
+            return
         if link.waits and not steps:
             link = run.session.put_link(replace(link, waits="", tries=0))
         try:

@@ -20,6 +20,9 @@
 | `c:<side>:~sweep` | where the sweep of that side stands (sweep.py); polls write it without the lease |
 | `w:<n>` | hashes of the ids on the sweep's n-th page, and of what they showed, now and the last time |
 | `j:<time>:<n>` | the journal |
+| `failing:<row>` | how often the effect of that row's item was refused, and whether it is put aside (quarantine.py) |
+| `asked:<row>` | what a person wants of an item that is put aside; written without the lease |
+| `note:<cause>` | what people are to be told, and the note about it (troubles.py); it has a due time too |
 | `brake`, `approval`, `a:<key>` | the brake (brake.py) |
 """
 
@@ -38,6 +41,7 @@ SERVICE = "s:"
 """What says who is at it and for what. These rows stand right before what is due, so that one scan shows both."""
 LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
 LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL, SWEPT = "l:", "u:", "i:", "t:", "f:", "j:", "w:"
+FAILING, ASKED, NOTE = "failing:", "asked:", "note:"
 
 TREE = "/"
 """In a hint's place of an id: the folder trees have to be walked."""

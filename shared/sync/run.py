@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from typing import Literal
 
-from shared.model.errors import LeaseLost, TandemError, Unavailable
+from shared.model.errors import LeaseLost, NotPermitted, TandemError, Unavailable
 from shared.model.links import End, Intent, Link, Waiting
 from shared.model.mail import Folder, Item, Observed, Row
 from shared.model.metrics import LAG, MIRRORED
@@ -31,6 +32,7 @@ class Policy:
     made just before. `brake_*`: removals in 24 hours that are held.
     `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
     Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so.
+    `notes`: whether people are told by notes in their mailboxes, with times in `zone`.
     `delete_folders`: sides on which an emptied folder is deleted; elsewhere it stays, empty."""
 
     timeout: float = 30.0
@@ -56,6 +58,8 @@ class Policy:
     categories: bool = False
     receipts: Literal["careful", "on_read", "never_sent"] = "careful"
     delete_folders: tuple[Side, ...] = SIDES
+    notes: bool = True
+    zone: tzinfo = UTC
     preferences: Preferences = field(default_factory=Preferences)
 
     def may_answer(self, side: Side, when: Literal["read", "trashed unread"]) -> bool:
@@ -97,6 +101,8 @@ class Run:
         self.trees: dict[Side, tuple[tuple[Folder, ...], float]] = {}
         self.todo: dict[str, Intent] = {}
         self.stopped: TandemError | None = None
+        self.barred: Side | None = None
+        """The side that may not be opened or written."""
         self.must_yield: Callable[[], bool] = lambda: False
         """Whether live work waits, so that no new effect may start."""
         self.telemetry: Telemetry = SILENCE
@@ -122,7 +128,11 @@ class Run:
     ) -> Observed:
         """As the replica's. What was read is as old as its request: the answer may have waited for a frozen process."""
         asked = self.clock.monotonic()
-        observed = self.replicas[side].observe(ids, cursors, collections)
+        try:
+            observed = self.replicas[side].observe(ids, cursors, collections)
+        except NotPermitted:
+            self.barred = side
+            raise
         self.remember(side, observed.items, asked)
         return observed
 

@@ -229,6 +229,10 @@ class Mail(Group):
     categories: bool = setting(
         "set it to true to have categories cross where DingTalk has a tag of the same name", False
     )
+    notes: bool = setting(
+        "set it to false if people shall not find notes in their mailboxes about what stands still, or leave it out",
+        True,
+    )
     receipts: Literal["careful", "on_read", "never_sent"] = setting(
         "set it to never_sent once you have made sure that these Outlook mailboxes never send receipts, to on_read if"
         " only reading sends them, or to careful: then a message that asks for one isn't marked read, and not trashed"

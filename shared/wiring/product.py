@@ -14,6 +14,7 @@ from shared.model.errors import SignInRefused, WrongSettings
 from shared.model.plans import Policy as Preferences
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.gauges import Gauges
+from shared.ops.quarantine import Quarantine
 from shared.ops.removal import Removal
 from shared.ops.standstill import Standstill
 from shared.ports.state import Blobs, ReceivingQueue, Secret, Secrets, Table
@@ -54,6 +55,7 @@ class Product:
     blobs: Blobs
     secrets: Secrets
     standstill: Standstill
+    quarantine: Quarantine
     connections: Callable[[], None]
     callback: CallbackDoor | None = None
     quota: Quota | None = None
@@ -142,6 +144,7 @@ def build(settings: Settings, parts: Parts | None = None, schema: Schema = SCHEM
         bare.blobs,
         bare.secrets,
         standstill,
+        Quarantine(parts.table, parts.queue, replicas.replica),
         close,
         platform.door if platform else None,
         platform.quota if platform else None,
@@ -189,6 +192,8 @@ def _policy(settings: Settings) -> Policy:
         categories=settings.categories,
         receipts=settings.receipts,
         preferences=Preferences(mirror_vanished=settings.mirror_vanished),
+        notes=settings.notes,
+        zone=settings.rhythm.zone,
         delete_folders=SIDES if settings.alimail_deletes_folders else (OUTLOOK,),
     )
 

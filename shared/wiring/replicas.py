@@ -14,7 +14,7 @@ from shared.dingtalk.owner import owner as dingtalk_owner
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
 from shared.model.owners import Owner
-from shared.model.pairs import Pair
+from shared.model.pairs import Pair, mail_domain
 from shared.model.words import OUTLOOK, Side
 from shared.outlook.owner import owner as outlook_owner
 from shared.outlook.replica import OutlookMail
@@ -106,7 +106,7 @@ class Replicas:
         """Whose mailbox it is. NotPermitted when it can't be opened."""
         if side == OUTLOOK:
             return outlook_owner(self._graph, address)
-        return dingtalk_owner(self._alimail(address.rpartition("@")[2].lower()), address)
+        return dingtalk_owner(self._alimail(mail_domain(address)), address)
 
     def try_password(self, address: str, password: str) -> None:
         """Sign in to the DingTalk mailbox once. NoClientPassword when it is refused."""

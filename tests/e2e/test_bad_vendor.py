@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from sandbox.web import Broken, Request, Response
-from shared.model.errors import StoreUnavailable
+from shared.model.errors import StoreUnavailable, TandemError
 from shared.ports.state import Op
 from shared.state.files import FileBlobs, FileSecrets
 from tests.support.scene import Scene
@@ -171,6 +171,16 @@ def break_both(office: SmallOffice, bad: Bad | None) -> None:
         front.bad, front.asked = bad, 0
 
 
+def work_until_both_are_asked(office: SmallOffice) -> list[TandemError]:
+    """Works for a second at least; -> what the triggers raised. A busy machine, or a rest that a vendor asked for
+    before, may take longer to come to the second vendor."""
+    raised, end = office.work(1.0), time.monotonic() + 30.0
+    while not all(front.asked for front in office.fronts.values()):
+        assert time.monotonic() < end, "a vendor was never asked"
+        raised += office.work(0.5)
+    return raised
+
+
 def nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
     told = [record.getMessage() + str(record.exc_info or "") for record in caplog.records]
     hidden = (*SECRETS, "@mail.example", "evil", "Sign in")
@@ -193,8 +203,7 @@ def test_a_vendor_that_answers_badly_changes_nothing(
     office.outlook_box.set_read(read.id, not read.read)
     acted = office.shown()
     office.look_again()
-    raised = office.work(1.0)
-    assert min(front.asked for front in office.fronts.values()) > 0
+    raised = work_until_both_are_asked(office)
     assert office.shown() == acted
     after = office.ledger()
     waiting = [row["reason"] for key, row in after.items() if key.startswith("u:") and key not in before]

@@ -304,6 +304,7 @@ def test_two_mailboxes_stay_in_step_over_restarts(tmp_path: Path, stack: ExitSta
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_two_mailboxes_stay_in_step_when_the_app_is_killed(tmp_path: Path, stack: ExitStack) -> None:
     play_with_a_kill(Scene(tmp_path, {**embedded(tmp_path), **SHORTEST_LEASE}, stack), others=0)
 
@@ -333,6 +334,7 @@ def test_on_azure_two_mailboxes_stay_in_step_over_restarts(
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_on_azure_two_processes_share_the_work_and_one_is_killed(
     tmp_path: Path, stack: ExitStack, azure: dict[str, str]
 ) -> None:

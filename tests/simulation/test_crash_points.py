@@ -16,6 +16,7 @@ SOME = 97
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_crash_point_loses_or_doubles_anything(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = _every_point(scenario)

@@ -16,6 +16,7 @@ from sandbox.main import app
 from sandbox.microsoft import Microsoft365
 from sandbox.microsoft.server import MicrosoftServer
 from sandbox.web import Server
+from shared.cli.common import console
 from shared.wiring.product import Product, build
 from shared.wiring.settings import load_settings
 from tests.support.scene import mail
@@ -32,6 +33,7 @@ class Company:
     stack: ExitStack
 
     def run(self, *args: str, input: str = "", ok: bool = True) -> Result:
+        console.width = 200  # it may have been made while another test had a narrow terminal
         result = CliRunner().invoke(app, list(args), input=input, env={**self.env, "COLUMNS": "200"})
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert (result.exit_code == 0) == ok, result.output

@@ -3,10 +3,7 @@ storage account and a vault that stand in for Azure's."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -25,7 +22,7 @@ from tests.support.azure_services import AzureServices, azure_services
 from tests.support.managed_identity import ManagedIdentity
 from tests.support.package_host import QUEUES
 from tests.support.packaged import command, host_folder
-from tests.support.processes import UP, tandem, until
+from tests.support.processes import Served, tandem, until
 
 SECRETS = {
     "alimail-client-secret": ALI_SECRET,
@@ -158,47 +155,18 @@ class Deployment:
             started.close()
 
 
-class App:
-    """A process of the package. Its whole environment is `settings`, and what the system needs to find programs."""
+class App(Served):
+    """A process of the package. Its whole environment is `settings`, and what the system needs to find programs. Once
+    it is up it says where it serves, and the environment that it sees."""
 
     def __init__(self, folder: Path, app: Path, settings: Mapping[str, str]) -> None:
-        self._ready = folder / f"app-{time.monotonic_ns()}.json"
-        self._log = self._ready.with_suffix(".log").open("w+", encoding="utf-8")
-        self._process = subprocess.Popen(
-            command(app, host_folder(folder), str(self._ready)),
-            cwd=app,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], **settings},
-        )
-
-    def ready(self) -> dict[str, Any]:
-        """Where it serves, and the environment that it sees."""
-        end = time.monotonic() + UP
-        while not self._ready.exists():
-            assert self._process.poll() is None, self.output()
-            assert time.monotonic() < end, self.output()
-            time.sleep(0.05)
-        facts: dict[str, Any] = json.loads(self._ready.read_text("utf-8"))
-        return facts
+        ready = folder / f"app-{time.monotonic_ns()}.json"
+        started = command(app, host_folder(folder), str(ready))
+        super().__init__(ready, started, app, {"PATH": os.environ["PATH"], **settings})
 
     def health(self) -> tuple[int, dict[str, Any]]:
         answer = requests.get(f"{self.ready()['functions']}/api/health", timeout=30)
         return answer.status_code, answer.json()
-
-    def end(self) -> int:
-        """-> exit status."""
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(90)
-
-    def output(self) -> str:
-        return Path(self._log.name).read_text("utf-8")
-
-    def close(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
 
 
 def all_secrets() -> set[str]:

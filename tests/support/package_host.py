@@ -51,7 +51,8 @@ def serve(app: Path, ready: Path) -> None:
     new = ready.with_suffix(".new")
     new.write_text(json.dumps({"functions": host.url, "environment": dict(os.environ)}), "utf-8")
     new.replace(ready)
-    ended.wait()
+    while not ended.wait(0.2):  # a signal may reach another thread, which does not wake this one
+        pass
     host.stop()
     queue.close()
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,19 +37,14 @@ def tandem(*arguments: str, settings: Mapping[str, str], input: str = "") -> sub
     )
 
 
-class Process:
-    """`tandem <arguments> --ready FILE`, from the making to `end` or `kill`."""
+class Served:
+    """A program that writes the file `ready` once it is up, from the making to `end` or `close`. What it prints goes
+    into a log beside that file."""
 
-    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
-        self._ready = folder / f"ready-{time.monotonic_ns()}.json"
-        self._log = (folder / f"{self._ready.stem}.log").open("w+", encoding="utf-8")
-        self._process = subprocess.Popen(
-            [*COMMAND, *arguments, "--ready", str(self._ready)],
-            cwd=ROOT,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env=environment(settings),
-        )
+    def __init__(self, ready: Path, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
+        self._ready = ready
+        self._log = ready.with_suffix(".log").open("w+", encoding="utf-8")
+        self._process = subprocess.Popen(command, cwd=cwd, stdout=self._log, stderr=subprocess.STDOUT, env=environment)
 
     @property
     def pid(self) -> int:
@@ -71,7 +66,6 @@ class Process:
         return self._process.wait(90)
 
     def output(self) -> str:
-        self._log.flush()
         return Path(self._log.name).read_text("utf-8")
 
     def close(self) -> None:
@@ -79,6 +73,14 @@ class Process:
             self._process.kill()
             self._process.wait()
         self._log.close()
+
+
+class Process(Served):
+    """`tandem <arguments> --ready FILE`."""
+
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+        ready = folder / f"ready-{time.monotonic_ns()}.json"
+        super().__init__(ready, [*COMMAND, *arguments, "--ready", str(ready)], ROOT, environment(settings))
 
 
 @contextmanager

@@ -34,8 +34,8 @@ OUTLOOK, DINGTALK, PASSWORD = "chan@office.example", "chan@factory.example", "cl
 GRAPH_SECRET, ALIMAIL_SECRET = "graph-client-secret", "alimail-client-secret"
 SECRETS = (OUTLOOK, DINGTALK, PASSWORD, GRAPH_SECRET, ALIMAIL_SECRET, "li.na@supplier.example", "提单", "您好")
 MOST, MAX_BODY = 0.4, 2_000_000
-ADRIFT = ("s:", "walked:", "t:")
-"""Rows that say who looks and when, and hints at what to look at."""
+ADRIFT = ("s:", "walked:", "t:", "note:")
+"""Rows that say who looks and when, which trouble is known, and hints at what to look at."""
 
 Bad = Callable[[Request, Callable[[], Response]], Response]
 
@@ -186,7 +186,7 @@ class SmallOffice:
         return {e.key: e.value for e in self.table.scan("pair-1:mail", prefix, "~") if e.key.startswith(prefix)}
 
     def ledger(self) -> dict[str, Mapping[str, Any]]:
-        """The pair's rows but those that say who looks and when, and without the times of links."""
+        """The pair's rows but those of `ADRIFT`, and without the times of links."""
         kept = {key: value for key, value in self.rows().items() if not key.startswith(ADRIFT)}
         return {key: _timeless(value) for key, value in kept.items()}
 

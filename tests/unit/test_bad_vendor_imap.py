@@ -15,8 +15,15 @@ import pytest
 
 from shared.dingtalk.imap import ImapDoor, Position
 from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused, TandemError, Unavailable
-from shared.wiring.world import MAX_LINE, SocketMailStreams, SystemClock
+from shared.wiring.world import MAX_LINE, SocketMailStreams, SystemClock, hush
 from tests.support.rawserver import Script, serving
+
+
+@pytest.fixture(autouse=True)
+def hushed() -> None:
+    """As the product does when it is built."""
+    hush()
+
 
 PATIENCE = 0.4
 USER, PASSWORD = "lam@factory.example", "Abcd1234Efgh5678"

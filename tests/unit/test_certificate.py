@@ -12,6 +12,8 @@ from tests.support.certificates import certificate, key_pem, rsa_key
 
 KEY, CERTIFICATE = key_pem(rsa_key()), certificate(rsa_key())
 OTHER = certificate(rsa_key(1))
+BROKEN = KEY.replace(KEY.splitlines()[1], "A" * 64)
+"""Letters as a key has them, and no key."""
 CURVE = ec.generate_private_key(ec.SECP256R1())
 
 
@@ -35,7 +37,7 @@ def test_the_key_and_its_own_certificate_are_taken(pem: str, tmp_path: Path) -> 
         (KEY, "holds no certificate"),
         (CERTIFICATE, "holds no private key"),
         (key_pem(rsa_key(), "word") + CERTIFICATE, "needs a password"),
-        (KEY.replace("M", "N") + CERTIFICATE, "holds no private key that can be read"),
+        (BROKEN + CERTIFICATE, "holds no private key that can be read"),
         (KEY + OTHER, "don't belong together"),
         (key_pem(CURVE) + certificate(CURVE), "is not RSA"),
     ],

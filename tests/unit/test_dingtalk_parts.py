@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.dingtalk.parts import taken_apart
+from tests.support.awkward import Letter, singles
 from tests.support.corpus import MESSAGES, PICTURE, corpus
 
 LETTERS = corpus("ann@factory.example", 1_790_000_000.0)
+AWKWARD = singles("ann@factory.example", 1_790_000_000.0)
 
 
 def test_the_text_and_the_html_are_the_bodies_and_nothing_is_attached() -> None:
@@ -81,6 +85,20 @@ def test_a_second_text_is_a_file() -> None:
     )
     content = taken_apart(whole)
     assert (content.text, [(one.name, one.content) for one in content.attachments]) == ("one", [("part1.txt", b"two")])
+
+
+@pytest.mark.parametrize("letter", AWKWARD, ids=lambda letter: letter.name)
+def test_the_texts_and_files_are_those_that_were_put_in(letter: Letter) -> None:
+    content = taken_apart(letter.mime)
+    assert content.text.rstrip().splitlines() == (letter.text or "").splitlines()
+    assert content.html == letter.html
+    assert not Counter(one.content for one in letter.files or ()) - Counter(one.content for one in content.attachments)
+    assert {one.name for one in letter.files or () if one.name} <= {one.name for one in content.attachments}
+
+
+def test_a_part_without_a_blank_line_begins_where_its_fields_end() -> None:
+    whole = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n<p>hi</p>\r\n--b--\r\n"
+    assert taken_apart(whole).html == "<p>hi</p>"
 
 
 @given(st.sampled_from(sorted(MESSAGES)), st.integers(0, 4000), st.binary(max_size=40))

@@ -180,8 +180,16 @@ def test_a_message_without_attachments_is_one_request(desk: Desk) -> None:
     assert len(desk.wire.requests) == 1
 
 
-@pytest.mark.parametrize("members", [{"hasAttachments": True}, {"body": {"bodyHtml": '<img src="cid:c1">'}}])
-def test_attachments_are_read_where_they_are_said_or_named_by_the_body(desk: Desk, members: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"hasAttachments": True},
+        {"body": {"bodyHtml": '<img src="cid:c1">'}},
+        {"internetMessageHeaders": {"Content-Type": "multipart/mixed; boundary=b"}},
+        {"internetMessageHeaders": {"Content-Type": "image/png"}},
+    ],
+)
+def test_attachments_are_read_where_anything_tells_of_them(desk: Desk, members: dict[str, Any]) -> None:
     shown(desk, [{"id": "1", "name": "图.png", "size": "7", "isInline": True, "contentId": "c1"}], **members)
     (attachment,) = desk.replica.fetch("a").attachments
     assert (attachment.name, attachment.content, attachment.inline, attachment.content_id) == (

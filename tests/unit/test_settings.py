@@ -69,6 +69,7 @@ def test_what_is_left_out_has_its_default() -> None:
         "time_zone": "Asia/Shanghai",
         "junk": "watch",
         "categories": False,
+        "notes": True,
         "receipts": "careful",
         "mirror_vanished": False,
         "twin_hold_seconds": 120.0,
