@@ -29,7 +29,7 @@ from shared.model.errors import (
     TooLarge,
     Unavailable,
 )
-from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
+from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace, Unexplained
 from shared.model.words import DINGTALK, Flag, Side
 from shared.ports.replica import Permit
 from shared.ports.world import Executor
@@ -39,18 +39,25 @@ Json = Any
 
 class DingTalkMail:
     """One mailbox. `imap` is None without a client password: then nothing can be created here, all else goes on.
-    `turn` is the number of the present poll; it decides which quiet folders are looked at."""
+    `turn` is the number of the present poll; it decides which quiet folders are looked at. `spare` is asked before each
+    page that is beyond what every look may read."""
 
     side: Side = DINGTALK
 
     def __init__(
-        self, alimail: Alimail, imap: ImapDoor | None, user: str, executor: Executor, turn: Callable[[], int]
+        self,
+        alimail: Alimail,
+        imap: ImapDoor | None,
+        user: str,
+        executor: Executor,
+        turn: Callable[[], int],
+        spare: Callable[[], None] = lambda: None,
     ) -> None:
         self._mailbox = Mailbox(alimail, user, executor)
         self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor)
         self._imap = imap
         self._executor = executor
-        self._turn = turn
+        self._turn, self._spare = turn, spare
         self._tree: tuple[Folder, ...] = ()
         self._listed: tuple[tuple[Folder, ...], list[Listed]] | None = None
 
@@ -86,10 +93,10 @@ class DingTalkMail:
 
     def _look(
         self, folders: Sequence[str], cursors: Mapping[str, str], counters: Mapping[str, Counters]
-    ) -> tuple[tuple[Row, ...], dict[str, str], frozenset[str]]:
-        """Rows that are news, all cursors, and the folders with unexplained counters. A folder that can't be read now
+    ) -> tuple[tuple[Row, ...], dict[str, str], tuple[Unexplained, ...]]:
+        """Rows that are news, all cursors, and what they don't explain. A folder that can't be read now
         keeps its cursor, so that the next poll sees the same difference; one that isn't there loses it."""
-        moved, news, odd = dict(cursors), dict[str, Row](), set[str]()
+        moved, news, odd = dict(cursors), dict[str, Row](), list[Unexplained | None]()
         last = {id: EVERYTHING if cursors.get(id) == "" else Cursor.load(cursors.get(id)) for id in folders}
         answers = self._executor.map([partial(self._pages, id, last[id]) for id in folders])
         for id, answer in zip(folders, answers, strict=True):
@@ -100,8 +107,8 @@ class DingTalkMail:
                 rows, cursor = poll.looked(pages, last[id], counters.get(id))
                 moved[id] = cursor.dump()
                 news |= {row.id: row for row in rows}
-                odd |= {id} if poll.is_unexplained(pages[0], last[id], counters.get(id)) else set()
-        return tuple(news.values()), moved, frozenset(odd)
+                odd.append(poll.unexplained(id, pages[0], last[id], counters.get(id)))
+        return tuple(news.values()), moved, tuple(filter(None, odd))
 
     def _pages(self, folder: str, cursor: Cursor | None) -> list[list[Row]]:
         pages: list[list[Row]] = []
@@ -111,8 +118,10 @@ class DingTalkMail:
                 break
         return pages
 
-    def page(self, folder: str, place: str) -> tuple[tuple[Row, ...], str | None]:
+    def page(self, folder: str, place: str, *, spare: bool = False) -> tuple[tuple[Row, ...], str | None]:
         """One request (see sweeping.py)."""
+        if spare:
+            self._spare()
         held = Place.load(place)
         window = None if held.until is None else Window(0.0, held.until)
         shown, following = self._mailbox.page(folder, mapping.ROW, window, held.cursor)

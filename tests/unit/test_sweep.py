@@ -41,11 +41,11 @@ def test_a_place_is_read_back_as_written_and_anything_else_is_the_newest() -> No
 def test_a_sweep_goes_through_every_folder_once_whatever_comes_and_goes() -> None:
     sweep = Sweep().aim(["a", "b"], 5.0)
     assert (sweep.folder, sweep.began) == ("a", 5.0)
-    sweep = sweep.turned("older").aim(["a", "b"], 6.0)
+    sweep = sweep.turned("older", ()).aim(["a", "b"], 6.0)
     assert (sweep.folder, sweep.place) == ("a", "older")
     sweep = sweep.aim(["b", "c"], 7.0)
     assert (sweep.folder, sweep.place) == ("b", "")
-    sweep = sweep.turned(None).aim(["b", "c"], 8.0).turned(None).aim(["b", "c"], 9.0)
+    sweep = sweep.turned(None, ()).aim(["b", "c"], 8.0).turned(None, ()).aim(["b", "c"], 9.0)
     assert sweep.folder == ""
     assert sweep.finished(9.0, doubted=False).done == ((5.0, 9.0),)
     assert Sweep.load(sweep.dump()) == sweep
