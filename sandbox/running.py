@@ -99,9 +99,10 @@ class Sandbox(Vendors):
         return len(subscribed) == len(pairs) and all(self._knows(partition(pair.id)) for pair in pairs)
 
     def _knows(self, name: str) -> bool:
-        rows = {side: list(self._product.table.scan(name, f"c:{side}:", after(f"c:{side}:"))) for side in SIDES}
+        rows = {side: self._product.table.scan(name, f"c:{side}:", after(f"c:{side}:")) for side in SIDES}
+        positions = (any("cursor" in row.value for row in some) for some in rows.values())
         folders = list(self._product.table.scan(name, FOLDER, after(FOLDER)))
-        return bool(folders) and all(rows.values())
+        return bool(folders) and all(positions)
 
     # ---- while it runs
     def ready(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,10 +28,15 @@ All = Annotated[bool, typer.Option("--all", help="Show every item.")]
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")] = False) -> None:
     """How every pair stands. The JSON holds ids, counts, codes and times only."""
+    from shared.sync.schedule import interval
+
     with product() as built:
         pairs = built.pairs.list()
         now, has_password = built.table.now(), built.people.has_password
-        told = [(pair, _told(pair, built.desk.status(pair), has_password(pair), now)) for pair in pairs]
+        least = built.settings.rhythm.every(now)
+        domains = Counter(pair.mail_domain for pair in pairs if not pair.paused)
+        every = {pair.id: interval(domains[pair.mail_domain], least) for pair in pairs}
+        told = [(pair, _told(pair, built.desk.status(pair), has_password(pair), now, every[pair.id])) for pair in pairs]
         app = built.service.app_status()
         if as_json:
             callbacks = asdict(app.callbacks) if app.callbacks else None
@@ -50,7 +56,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
             console.print("There is no pair yet: see `tandem pair add --help`.")
 
 
-def _told(pair: Pair, status: Status, has_password: bool, now: float) -> dict[str, Any]:
+def _told(pair: Pair, status: Status, has_password: bool, now: float, every: float) -> dict[str, Any]:
+    """`every`: seconds between two looks at it."""
+    from shared.sync.sweep import duration
+
     brake, shut = status.brake, _shut(status, has_password)
     return {
         "pair": pair.id,
@@ -64,6 +73,12 @@ def _told(pair: Pair, status: Status, has_password: bool, now: float) -> dict[st
         "quarantined": sum(not failing.left for failing in status.set_aside),
         "left_alone": sum(failing.left for failing in status.set_aside),
         "open_intents": status.open_intents,
+        "sweep": {
+            "ended": status.sweep.ended,
+            "took": status.sweep.took or None,
+            "takes": duration(status.links, status.folders, every),
+            "pages": status.sweep.pages,
+        },
         "last_run": status.ended,
         "last_error": status.error,
         "next_due": status.next_due,
@@ -96,6 +111,9 @@ def _state(status: Status, shut: dict[str, Any] | None) -> str:
 def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("paused", PAUSED.get(facts["paused_why"], facts["paused_why"]))] if facts["paused_why"] else []
     lines += [("in step", f"{facts['links']} messages"), ("last run", clock(facts["last_run"]))]
+    sweep = facts["sweep"]
+    ended = f"the last one ended {clock(sweep['ended'])}" if sweep["ended"] else "none has ended yet"
+    lines.append(("full sweep", f"takes about {_span(sweep['takes'])}; {ended}"))
     if facts["last_error"]:
         lines.append(("it failed", facts["last_error"]))
     if facts["one_way"]:
@@ -180,6 +198,11 @@ def _what(step: Planned) -> str:
         return f"copy into {step.folder}"
     changes = ", ".join(WORDS.get((name, value), f"{name} {value}") for name, value in step.want.items())
     return f"{changes} (held)" if step.held else changes or step.kind
+
+
+def _span(seconds: float) -> str:
+    minutes = max(1, math.ceil(seconds / 60))
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 PAUSED = {

@@ -122,16 +122,22 @@ class Mailbox:
 
     def pages(self, folder: str, select: str, window: Window | None = None) -> Iterator[list[Json]]:
         """Pages of a folder, newest first. The cursor is a position, so rows may come twice while mail arrives."""
+        cursor = ""
+        while True:
+            page, cursor = self.page(folder, select, window, cursor)
+            yield page
+            if not cursor:
+                return
+
+    def page(self, folder: str, select: str, window: Window | None, cursor: str) -> tuple[list[Json], str]:
+        """One page of a folder, and the cursor of the one after it, "" at the end."""
         path = f"{self._path}/mailFolders/{quote(folder, safe='')}/messages"
-        query = {"cursor": "", "size": str(PAGE), "isAscending": "false", "$select": select}
+        query = {"cursor": cursor, "size": str(PAGE), "isAscending": "false", "$select": select}
         if window is not None:
             query |= {"startTime": mapping.stamp(window.start), "endTime": mapping.stamp(window.end)}
-        while True:
-            answer = self._get("a page of a folder", path, query, PAGE_SHAPE)
-            yield list(answer.get("messages") or ())
-            query["cursor"] = answer.get("nextCursor") or ""
-            if not answer.get("hasMore") or not query["cursor"]:
-                return
+        answer = self._get("a page of a folder", path, query, PAGE_SHAPE)
+        following = str(answer.get("nextCursor") or "") if answer.get("hasMore") else ""
+        return list(answer.get("messages") or ()), following
 
     def rows(self, folder: str, select: str, window: Window | None, pages: int) -> list[Json]:
         """The rows of at most so many pages, each id once."""

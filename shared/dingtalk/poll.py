@@ -12,9 +12,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.dingtalk import sweeping
 from shared.dingtalk.folders import Counted
 from shared.dingtalk.mailbox import PAGE
-from shared.model.mail import Row
+from shared.dingtalk.sweeping import Place
+from shared.model.mail import Row, Unexplained
 
 ALWAYS = ("inbox", "sent")
 ROUND = 10
@@ -97,6 +99,24 @@ def looked(
         newest = cursor.newest if deep and again else max(newest, cursor.newest)
         counters = counters or cursor.counters
     return () if quiet else tuple(seen.values()), Cursor(counters, first, newest, again)
+
+
+def unexplained(
+    folder: str, first: Sequence[Row], cursor: Cursor | None, counters: Counters | None
+) -> Unexplained | None:
+    """What the counters say that a full first page, which is as it was, doesn't show. Messages that only left are met
+    where they went, or in no listing at all."""
+    if cursor is None or cursor.counters is None or counters is None or len(first) < PAGE:
+        return None
+    if page_hash(first) != cursor.page:
+        return None
+    total, unread = (now - before for now, before in zip(counters, cursor.counters, strict=True))
+    flipped = max(0, unread - max(total, 0), min(total, 0) - unread)
+    messages = max(total, 0) + flipped
+    place = sweeping.after(Place(), first, "unknown")
+    if not messages:
+        return None
+    return Unexplained(folder, messages, counters, total > 0, place.dump() if place and not place.cursor else "")
 
 
 def page_hash(rows: Sequence[Row]) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-from shared.dingtalk import mapping, poll
+from shared.dingtalk import mapping, poll, sweeping
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.appending import Append, append_all
 from shared.dingtalk.content import Contents
@@ -20,6 +20,7 @@ from shared.dingtalk.poll import EVERYTHING, Counters, Cursor
 from shared.dingtalk.preparing import Prepared, prepare
 from shared.dingtalk.refusals import no_password
 from shared.dingtalk.search import Search, Wanted
+from shared.dingtalk.sweeping import Place
 from shared.model.errors import (
     NoClientPassword,
     NotFound,
@@ -31,7 +32,7 @@ from shared.model.errors import (
     TooLarge,
     Unavailable,
 )
-from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace
+from shared.model.mail import Changes, Created, Folder, Found, Item, Message, Observed, Row, Trace, Unexplained
 from shared.model.shut import MISSING
 from shared.model.spooled import LARGEST_ENCODED, Content, size_of
 from shared.model.words import DINGTALK, Flag, Side
@@ -44,7 +45,8 @@ Json = Any
 class DingTalkMail:
     """One mailbox. `imap` is None without a client password: then nothing can be created here, all else goes on.
     `turn` is the number of the present poll; it decides which quiet folders are looked at. `largest`: bytes, as
-    encoded, of a message that may be fetched into a spool, or put here from a file."""
+    encoded, of a message that may be fetched into a spool, or put here from a file. `spare` is asked before each page
+    that is beyond what every look may read."""
 
     side: Side = DINGTALK
 
@@ -56,13 +58,14 @@ class DingTalkMail:
         executor: Executor,
         turn: Callable[[], int],
         largest: int = LARGEST_ENCODED,
+        spare: Callable[[], None] = lambda: None,
     ) -> None:
         self._largest = largest
         self._mailbox = Mailbox(alimail, user, executor)
         self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor, largest)
         self._imap = imap
         self._executor = executor
-        self._turn = turn
+        self._turn, self._spare = turn, spare
         self._tree: tuple[Folder, ...] = ()
         self._listed: tuple[tuple[Folder, ...], list[Listed]] | None = None
 
@@ -80,9 +83,9 @@ class DingTalkMail:
             self._tree = tuple(one.folder for one in counted)
             counters = {one.folder.id: (one.total, one.unread) for one in counted}
             kept = {id: text for id, text in cursors.items() if id in counters}
-            rows, moved = self._look(poll.due(counted, kept, self._turn()), kept, counters)
-            return Observed(items, Changes(rows, folders=self._tree, cursors=moved))
-        rows, moved = self._look(list(dict.fromkeys(collections)), cursors, {})
+            rows, moved, odd = self._look(poll.due(counted, kept, self._turn()), kept, counters)
+            return Observed(items, Changes(rows, folders=self._tree, cursors=moved, unexplained=odd))
+        rows, moved, _ = self._look(list(dict.fromkeys(collections)), cursors, {})
         return Observed(items, Changes(rows, cursors=moved))
 
     def _items(self, ids: Sequence[str], select: str = mapping.ITEM) -> dict[str, Item | None]:
@@ -99,20 +102,22 @@ class DingTalkMail:
 
     def _look(
         self, folders: Sequence[str], cursors: Mapping[str, str], counters: Mapping[str, Counters]
-    ) -> tuple[tuple[Row, ...], dict[str, str]]:
-        """Rows that are news, and all cursors. A folder that can't be read now keeps its cursor, so that the next poll
-        sees the same difference; one that isn't there loses it."""
-        moved, news = dict(cursors), dict[str, Row]()
+    ) -> tuple[tuple[Row, ...], dict[str, str], tuple[Unexplained, ...]]:
+        """Rows that are news, all cursors, and what they don't explain. A folder that can't be read now
+        keeps its cursor, so that the next poll sees the same difference; one that isn't there loses it."""
+        moved, news, odd = dict(cursors), dict[str, Row](), list[Unexplained | None]()
         last = {id: EVERYTHING if cursors.get(id) == "" else Cursor.load(cursors.get(id)) for id in folders}
         answers = self._executor.map([partial(self._pages, id, last[id]) for id in folders])
         for id, answer in zip(folders, answers, strict=True):
             if isinstance(answer, NotFound):
                 moved.pop(id, None)
             elif not isinstance(answer, Unavailable | Throttled):
-                rows, cursor = poll.looked(known(answer), last[id], counters.get(id))
+                pages = known(answer)
+                rows, cursor = poll.looked(pages, last[id], counters.get(id))
                 moved[id] = cursor.dump()
                 news |= {row.id: row for row in rows}
-        return tuple(news.values()), moved
+                odd.append(poll.unexplained(id, pages[0], last[id], counters.get(id)))
+        return tuple(news.values()), moved, tuple(filter(None, odd))
 
     def _pages(self, folder: str, cursor: Cursor | None) -> list[list[Row]]:
         pages: list[list[Row]] = []
@@ -126,6 +131,17 @@ class DingTalkMail:
         with suppress(NotFound):
             for page in self._mailbox.pages(folder, mapping.ROW, Window(since, until)):
                 yield tuple(mapping.row(row, self._mailbox.tags) for row in page)
+
+    def page(self, folder: str, place: str, *, spare: bool = False) -> tuple[tuple[Row, ...], str | None]:
+        """One request (see sweeping.py)."""
+        if spare:
+            self._spare()
+        held = Place.load(place)
+        window = None if held.until is None else Window(0.0, held.until)
+        shown, following = self._mailbox.page(folder, mapping.ROW, window, held.cursor)
+        rows = tuple(mapping.row(row, self._mailbox.tags) for row in shown)
+        later = sweeping.after(held, rows, following)
+        return rows, None if later is None else later.dump()
 
     def labels(self) -> frozenset[str]:
         """The names of the mailbox's own tags, from now on shown as categories: a person makes them in DingTalk."""

@@ -16,8 +16,8 @@ OWN = "own"
 class FolderEnd:
     """One side of a folder. `name` (HMAC) and `parent` (a folder's key): as this side showed them when both sides last
     agreed. `out`: since when walks do not show it live; `dead`: a second walk said the same, so that it counts;
-    `trashed`: it stands under the trash, not nowhere. `alive`: when the
-    last walk began that showed it live before that. `placed`: when our last create or move of it left. `left`: the
+    `trashed`: it stands under the trash, not nowhere. `alive`: when the last walk began that showed it live before
+    that. `placed`: when our last create or move of it left, 0 where nothing that can be deleted holds it. `left`: the
     folder that was here before it was thrown away and made again; `left_alive`: its `alive`."""
 
     id: str = ""

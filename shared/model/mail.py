@@ -68,18 +68,33 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Unexplained:
+    """A folder's counters moved and its first page is as it was: so many messages at least were changed or came in
+    below it. `counters`: all and unread now. `came`: some came in, or are about to show on the first page. `place`: the
+    page after the first."""
+
+    folder: str
+    messages: int
+    counters: tuple[int, int]
+    came: bool
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What a replica reports since its cursors.
 
     `removed`: ids that a folder's stream says left that folder. `complete`: folders that were listed wholly, so that an
     item not among the rows isn't there. `folders`: the whole tree, or None when it was not looked at. `cursors`: the
-    new position of each collection; committed only after everything seen here is done or written down as due."""
+    new position of each collection; committed only after everything seen here is done or written down as due.
+    `unexplained`: what became of folders since the last look that what was read of them doesn't show."""
 
     rows: tuple[Row, ...] = ()
     removed: frozenset[tuple[str, str]] = frozenset()
     complete: frozenset[str] = frozenset()
     folders: tuple[Folder, ...] | None = None
     cursors: Mapping[str, str] | None = None
+    unexplained: tuple[Unexplained, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

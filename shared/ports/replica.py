@@ -147,6 +147,17 @@ class Replica(Protocol):
         ...
 
 
+class Looker(Replica, Protocol):
+    """The side that neither pushes nor streams, as looks at it see it."""
+
+    def page(self, folder: str, place: str, *, spare: bool = False) -> tuple[tuple[Row, ...], str | None]:
+        """The rows of one page of a folder, newest first, from a place that the page before gave ("" is the newest),
+        and the place after them, None at the end. A place may be as old as it likes: what leaves the folder or comes
+        into it meanwhile lets nothing else slip by. `spare`: it is beyond the one page that each look may read;
+        Throttled when there is no room for it. NotFound when there is no such folder."""
+        ...
+
+
 class Subscriptions(Protocol):
     """Push from a vendor that has it."""
 
@@ -161,4 +172,4 @@ class Subscriptions(Protocol):
     def delete(self, subscription: str) -> None: ...
 
 
-__all__ = ["ALL", "Changes", "Permit", "Replica", "Row", "Subscriptions"]
+__all__ = ["ALL", "Changes", "Looker", "Permit", "Replica", "Row", "Subscriptions"]

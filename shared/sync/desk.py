@@ -23,10 +23,11 @@ from shared.sync.ledger import Session
 from shared.sync.overlay import Overlay, ReadOnly
 from shared.sync.quarantine import Failing, set_aside
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import DUE, INTENT, LEASE, LINK, SHUT, WAITING, after, link_of_json, waiting_of_json
+from shared.sync.rows import DUE, INTENT, LEASE, LINK, SHUT, WAITING, after, link_of_json, sweep_row, waiting_of_json
 from shared.sync.run import Policy, Run, open_run
 from shared.sync.schema import SCHEMA, Schema
 from shared.sync.shut import Shut, shut_of
+from shared.sync.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Status:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
     receipt and were read on the other side alone; `set_aside`: what kept being refused; `shut`: nothing new can be put
     into DingTalk, or what waited for that is due again just now. `ended` and `error`: of the last run, None before the
-    first one, "" when it went well. `backfill`: how the last one stands, None when there was none."""
+    first one, "" when it went well. `backfill`: how the last one stands, None when there was none. `folders`:
+    those of the side without push; `sweep`: how far the sweep of it has come."""
 
     links: int
     gone: int
@@ -49,6 +51,8 @@ class Status:
     brake: Held | None
     set_aside: tuple[Failing, ...]
     shut: Shut | None
+    folders: int
+    sweep: Sweep
     backfill: Progress | None = None
 
 
@@ -96,6 +100,7 @@ class Desk:
         lease = table.get(name, [LEASE]).get(LEASE)
         if lease is not None and lease.value.get("migrated", 1) != self._schema.version:
             table = self._taken(name)[0]
+        swept = table.get(name, [sweep_row(DINGTALK)]).get(sweep_row(DINGTALK))
         links = [link_of_json(e.value) for e in table.scan(name, LINK, after(LINK))]
         shut = table.get(name, [SHUT]).get(SHUT)
         due = next((float(e.key.split(":")[1]) for e in table.scan(name, DUE, after(DUE), 1)), None)
@@ -112,6 +117,8 @@ class Desk:
             held(table, name),
             tuple(set_aside(table, name)),
             shut_of(shut.value if shut else None),
+            len(FolderMap.of(table, name).ids(DINGTALK)),
+            Sweep.load(swept.value if swept else None),
             progress(self._table, pair),
         )
 

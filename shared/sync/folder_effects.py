@@ -219,6 +219,8 @@ class FolderEffects:
         folder = self._sight.trees[step.side].get(link.end(step.side).id)
         name = self._sight.hash(folder) if folder else ""
         source = self._source(link, step.side)
+        if self._sight.trees[step.side].where(link.end(step.side).id) == "trash":
+            self._note(link, "overwritten", step.side, field="folder", value="trash")  # of all that is in it
         self._send(link, "move", step.side, name, step.parent, (source[0], OWN) if step.own else source)
 
     def _source(self, link: FolderLink, side: Side) -> tuple[str, str]:
@@ -237,6 +239,20 @@ class FolderEffects:
         end = link.end(side) if link else FolderEnd()
         return end.id if end.id and end.out is None else None
 
+    def _placed(self, link: FolderLink, effect: FolderEffect, now: float) -> float:
+        """What is put at the top or into a system folder can't drift into the trash with what it stands in. What is
+        there already may stay there."""
+        end, above = link.end(effect.side), self._map.links.get(effect.parent)
+        if effect.what not in ("create", "move"):
+            return end.placed
+        return now if end.out is not None or (above is not None and not above.role) else 0.0
+
+    def _above(self, link: FolderLink, side: Side) -> str | None:
+        """The id of what a folder stands in, whether we know that or not: one that drifted into the trash stands below
+        a folder that is no longer ours."""
+        folder = self._sight.trees[side].get(link.end(side).id)
+        return None if folder is None else folder.parent or ""
+
     def _send(self, link: FolderLink, what: str, side: Side, name: str, parent: str, source: tuple[str, str]) -> None:
         """Commit the effect with the link, send its one request, and take in what is known of its outcome. A create's
         and a rename's `name` is the name itself, of which only the hash is kept."""
@@ -246,14 +262,14 @@ class FolderEffects:
             return
         if link.waits and link.due is not None and link.due > run.now():
             return
-        above = self._id(side, parent)
+        above = self._above(link, side) if what == "rename" else self._id(side, parent)
         if what != "delete" and (above is None or not self._is_free(link, what, side, name, above)):
             self._put(replace(link, due=run.now() + run.policy.retry))
             return
         hashed = self._sight.hash_name(name) if what in ("create", "rename") else name
         now = run.now()
         effect = FolderEffect(what, side, hashed, parent, source, now + run.policy.settle())  # type: ignore[arg-type]
-        end = replace(link.end(side), placed=now) if what in ("create", "move") else link.end(side)
+        end = replace(link.end(side), placed=self._placed(link, effect, now))
         link = self._put(replace(link, effect=effect, due=effect.settle_after).with_end(side, end))
         self._note(
             link, "planned", side, kind=f"folder {what}", name=hashed, parent=parent, before=[end.name, end.parent]

@@ -14,7 +14,9 @@ from shared.model.mail import Changes, Item, Trace
 from shared.model.plans import Observation
 from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.sync.plan import observe
+from shared.sync.rows import sweep_row
 from shared.sync.run import Run, found_again
+from shared.sync.sweep import Sweep
 
 SEEN = "seen"
 """Why a message without a link waits that is one of many which came at once."""
@@ -140,16 +142,19 @@ def _sighted(run: Run, link: Link, side: Side) -> Link:
 
 def absent(run: Run, link: Link, side: Side) -> Observation:
     """A read by id said "not found"."""
+    nowhere = False
     if side == DINGTALK:
-        moved = find_moved(run, link)
+        candidates = _candidates(run, link)
+        moved = _adopt_one(run, link, candidates or ())
         if moved is not None:
             return observe(link.base, run.state(DINGTALK, moved))
+        nowhere = candidates == []
     link = run.session.link(link.key) or link
     end, now = link.end(side), run.now()
     first = end.missed if end.missed is not None else now
     if now - first < run.policy.reread:
         return _again(run, link, side, replace(end, missed=first), first + run.policy.reread)
-    if side == OUTLOOK and end.said:
+    if (side == OUTLOOK and end.said) or (nowhere and is_swept(run, first)):
         return Observation("gone", link.base)
     if side == OUTLOOK and not end.seen:
         if now - link.written < run.policy.unborn:
@@ -184,14 +189,31 @@ def link_source(link: Link) -> Side:
     return other(link.copy) if link.copy else OUTLOOK
 
 
-def find_moved(run: Run, link: Link) -> Item | None:
-    """After a move a DingTalk message may have another id: one that is unlinked, has the same identity and carries the
-    same key (or none, if the lost one had none) is the same message."""
+def is_swept(run: Run, missed: float) -> bool:
+    """Have two complete sweeps begun since a read first missed an item? It was read, and so there, after our last write
+    to it, or that read would have been the first."""
+    proves = Sweep.load(run.session.value(sweep_row(DINGTALK))).proves
+    return proves is not None and proves >= missed
+
+
+def _candidates(run: Run, link: Link) -> list[Item] | None:
+    """Messages that may be the linked one under another id; None where it isn't known what to look for."""
     trace = _trace_of(run, link)
     if trace is None:
         return None
-    for item in run.replicas[DINGTALK].find(trace).items:
-        if may_be(run, link, item) and is_certain(run, link, item) and _is_free(run, item):
+    found = run.replicas[DINGTALK].find(trace)
+    return [item for item in found.items if may_be(run, link, item)]
+
+
+def find_moved(run: Run, link: Link) -> Item | None:
+    """After a move a DingTalk message may have another id: one that is unlinked, has the same identity and carries the
+    same key (or none, if the lost one had none) is the same message."""
+    return _adopt_one(run, link, _candidates(run, link) or ())
+
+
+def _adopt_one(run: Run, link: Link, candidates: Iterable[Item]) -> Item | None:
+    for item in candidates:
+        if is_certain(run, link, item) and _is_free(run, item):
             run.remember(DINGTALK, {item.id: item})
             adopt_moved(run, link, item)
             return item

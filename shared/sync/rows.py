@@ -20,6 +20,8 @@
 | `b:<side>:<folder>` | where it is in that folder |
 | `walked:<side>` | when that side's folders were last seen as they are known; polls write it without the lease |
 | `c:<side>:<collection>` | a cursor |
+| `c:<side>:~sweep` | where the sweep of that side stands (sweep.py); polls write it without the lease |
+| `w:<n>` | hashes of the ids on the sweep's n-th page, and of what they showed, now and the last time |
 | `j:<time>:<n>` | the journal |
 | `failing:<row>` | how often the effect of that row's item was refused, and whether it is put aside (quarantine.py) |
 | `asked:<row>` | what a person wants of an item that is put aside; written without the lease |
@@ -43,7 +45,7 @@ Json = Mapping[str, Any]
 SERVICE = "s:"
 """What says who is at it and for what. These rows stand right before what is due, so that one scan shows both."""
 LEASE, DIRTY, CALLED, GUARD, HINT = (SERVICE + name for name in ("lease", "dirty", "called", "guard", "look:"))
-LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL = "l:", "u:", "i:", "t:", "f:", "j:"
+LINK, WAITING, INTENT, DUE, FOLDER, JOURNAL, SWEPT = "l:", "u:", "i:", "t:", "f:", "j:", "w:"
 BACKFILL, POSITION = f"{FOLDER}backfill", "b:"
 FAILING, ASKED, NOTE = "failing:", "asked:", "note:"
 CARRY, STUB = "carry:", "stub:"
@@ -74,6 +76,15 @@ def hint_row(side: Side, id: str) -> str:
 
 def cursor_row(side: Side, collection: str) -> str:
     return f"c:{side}:{collection}"
+
+
+def sweep_row(side: Side) -> str:
+    """It stands among the cursors, so that one scan reads it with them."""
+    return cursor_row(side, "~sweep")
+
+
+def swept_row(page: int) -> str:
+    return f"{SWEPT}{page:08d}"
 
 
 def identity_row(mid: str) -> str:

@@ -18,7 +18,8 @@ T = TypeVar("T")
 SHARD = 20
 """Pairs in one message."""
 LOOK = 5.0
-"""Requests of a quiet look at twenty folders; tests/simulation/test_budgets.py counts them."""
+"""Requests of a quiet look at twenty folders, apart from the page of the sweep: looks are so rare that these pages take
+a tenth of the domain's rate at most (and may take a quarter); tests/simulation/test_budgets.py counts both."""
 SHARE = 20.0
 """Requests a second that looks may take of the 40 that a mail domain has (Alimail: rate)."""
 WAVE = SHARD * LOOK / SHARE

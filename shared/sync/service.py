@@ -11,27 +11,23 @@ from typing import Any, TypeVar
 from shared.model.errors import LeaseLost, NewerState, TandemError, Throttled
 from shared.model.metrics import LEASE_CONTENTION, POISON, POLLED, SUBSCRIPTION_FAILED
 from shared.model.pairs import Pair
-from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side
-from shared.ports.replica import Replica, Subscriptions
-from shared.ports.state import Op, Table, WorkQueue
+from shared.model.words import OUTLOOK, SIDES, Side
+from shared.ports.replica import Looker, Replica, Subscriptions
+from shared.ports.state import Table, WorkQueue
 from shared.ports.telemetry import SILENCE, Span, Telemetry
 from shared.ports.world import Clock, Executor, Random
 from shared.sync import backfill
-from shared.sync.calls import enqueue, fitting, leave_hints, partition
+from shared.sync.calls import enqueue, leave_hints, partition
 from shared.sync.events import CallbackStatus, Events
-from shared.sync.folders import FolderMap
-from shared.sync.identity import Identity
-from shared.sync.labels import crossing
 from shared.sync.lease import Lease, Leases
 from shared.sync.ledger import Session
+from shared.sync.looking import Looks
 from shared.sync.pushes import Pushes, message_id, notifications
 from shared.sync.rhythm import Rhythm
-from shared.sync.rows import TREE, after, cursor_row, walked_row
 from shared.sync.run import Policy, open_run
 from shared.sync.schedule import SHARD, WAVE, in_turn, looks, shards
 from shared.sync.schema import SCHEMA, Schema
 from shared.sync.turns import Turns
-from shared.sync.watch import differing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,7 +75,7 @@ class Service:
         random: Random,
         executor: Executor,
         replicas: Callable[[Pair, Side], Replica],
-        looker: Callable[[Pair, float], Replica],
+        looker: Callable[[Pair, float], Looker],
         is_crowded: Callable[[Pair], bool],
         subscriptions: Callable[[Pair], Subscriptions],
         pairs: Callable[[], Sequence[Pair]],
@@ -97,7 +93,7 @@ class Service:
     ) -> None:
         self._table, self._queue = table, queue
         self._clock, self._random, self._executor = clock, random, executor
-        self._looker, self._is_crowded = looker, is_crowded
+        self._is_crowded = is_crowded
         self._replicas, self._pairs, self._pair = replicas, pairs, pair
         self._turns = Turns(table)
         self._pushes = Pushes(table, queue, subscriptions, pair, key, notification_url)
@@ -105,6 +101,7 @@ class Service:
         self._events, self._poisoned = events, poisoned
         self._schema, self._migrated, self._told = schema, migrated, -TOLD
         self._telemetry, self._gauges = telemetry, gauges
+        self._looks = Looks(table, queue, looker, key, policy, schema, telemetry)
 
     # ---- triggers
     def notified(self, body: bytes) -> int:
@@ -198,7 +195,7 @@ class Service:
         every = message.get("every") or self._rhythm.every(now)
         wanted = () if until is not None and now > until else message.get("poll", ())
         try:
-            waiting = self._each(wanted, partial(self._one, find, "poll", partial(self._look, every), crowded))
+            waiting = self._each(wanted, partial(self._one, find, "poll", partial(self._looks.look, every), crowded))
             self._each(message.get("subscribe", ()), partial(self._one, find, "subscribe", self._pushes.subscribe, {}))
         except NewerState as exc:
             return self._tell_newer(exc)  # the next look is due soon anyway
@@ -328,34 +325,6 @@ class Service:
         session.plan_wake(when)
         enqueue(self._queue, pair.id, cause, when - now)
 
-    # ---- looking
-    def _look(self, every: float, pair: Pair) -> None:
-        """Page 1 of what may have changed at DingTalk, compared with the bases of the links."""
-        name = partition(pair.id)
-        if pair.schema != self._schema.version:
-            enqueue(self._queue, pair.id, "upgrade")  # what it is compared with can't be read before
-            return
-        folders = FolderMap.of(self._table, name)
-        if not folders.knows(DINGTALK):
-            enqueue(self._queue, pair.id, "first")
-            return
-        rows, known = self._table.scan(name, CURSORS, after(CURSORS)), set(folders.ids(DINGTALK))
-        old = {id: e.value["cursor"] for e in rows if (id := e.key[len(CURSORS) :]) in known}
-        replica, began = self._looker(pair, every), self._table.now()
-        labels = crossing(self._policy.categories, Identity(self._key, pair), [replica])
-        changes = replica.observe((), old, None).changes
-        ids = differing(self._table, name, DINGTALK, folders, labels, changes, pair.since)
-        cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
-        if folders.differs(DINGTALK, changes.folders or (), Identity(self._key, pair)):
-            ids.append(TREE)
-        else:
-            self._table.transact(name, [Op("put", walked_row(DINGTALK), {"at": began})])
-        if ids or cursors:
-            self._telemetry.keep()
-            leave_hints(self._table, name, DINGTALK, set(ids), {row.id: row.folder for row in changes.rows})
-            enqueue(self._queue, pair.id, "poll", cursors=fitting(cursors), at=began)
-        self._telemetry.count(POLLED)
-
     def unsubscribe(self, pair: Pair) -> None:
         """End the pair's subscription at its vendor, and forget it here even if that fails."""
         self._pushes.unsubscribe(pair)
@@ -398,4 +367,3 @@ CAUSES = (
 )
 QUIET = ("catch-up", "due", "dirty", "again")
 """Causes of runs that mostly find nothing to do, and are then not worth a trace."""
-CURSORS = cursor_row(DINGTALK, "")

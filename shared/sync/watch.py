@@ -23,8 +23,8 @@ def differing(
     """Ids among the rows that a run has to look at: linked and not as the base says, or unlinked and not waiting where
     they stand. An unlinked message that is older than the pair is nobody's business."""
     rows = {row.id: row for row in changes.rows}
-    names = [name for id in rows for name in (pointer(side, id), waiting_row(side, id))]
-    found = table.get(partition, names)
+    found = table.get(partition, [pointer(side, id) for id in rows])
+    found |= table.get(partition, [waiting_row(side, id) for id in rows if pointer(side, id) not in found])
     keys = {id: f"{LINK}{found[name].value['link']}" for id in rows if (name := pointer(side, id)) in found}
     links = table.get(partition, list(keys.values()))
     ids: list[str] = []

@@ -253,6 +253,11 @@ class Mail(Group):
         " unread",
         "careful",
     )
+    mirror_vanished: bool = setting(
+        "set it to true to have what vanished for good from one side (deleted for ever, or past its time) moved to the"
+        " trash on the other, or to false to keep it there",
+        False,
+    )
 
 
 POLL, NIGHT = 30.0, 300.0

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
 from shared.model.errors import SignInRefused, WrongSettings
+from shared.model.plans import Policy as Preferences
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.gauges import Gauges
 from shared.ops.quarantine import Quarantine
@@ -215,6 +216,7 @@ def _policy(settings: Settings) -> Policy:
         junk=settings.junk,
         categories=settings.categories,
         receipts=settings.receipts,
+        preferences=Preferences(mirror_vanished=settings.mirror_vanished),
         notes=settings.notes,
         largest=settings.largest_mb << 20,
         zone=settings.rhythm.zone,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 from shared.dingtalk.alimail import Alimail
 from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
@@ -23,7 +24,7 @@ from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
-from shared.ports.replica import Replica, Subscriptions
+from shared.ports.replica import Looker, Replica, Subscriptions
 from shared.ports.state import Secrets
 from shared.sync.calls import partition
 from shared.sync.identity import Identity
@@ -37,6 +38,11 @@ PASSWORD = "imap-"
 CONNECTIONS = 50
 """Mailboxes to which a process keeps its IMAP connections at most: more than it has runs at a time, and few enough for
 its memory and for the server when there are thousands of mailboxes."""
+
+
+SPARE, SOON = 6.0, 0.5
+"""Pages a second that the sweeps of a mail domain may read beyond one for each look, and the seconds that one waits. A
+look takes 5 requests of the 20 that looks may take (schedule.py), so that sweeps take 4 + 6 of 40 at most."""
 
 
 def password_name(pair_id: str) -> str:
@@ -64,7 +70,8 @@ class Replicas:
         self._tokens = _alimail_tokens(settings, parts)
         self._lock = threading.Lock()
         self._domains: dict[tuple[str, float], Alimail] = {}
-        self._lookers: dict[str, tuple[str, Replica]] = {}
+        self._lookers: dict[str, tuple[str, Looker]] = {}
+        self._spares: dict[str, Bucket] = {}
         self._every: dict[str, float] = {}
         self._doors: dict[str, ImapDoor] = {}
         self._left: list[ImapDoor] = []
@@ -98,7 +105,7 @@ class Replicas:
         if door is not None:
             door.close()
 
-    def looker(self, pair: Pair, every: float) -> Replica:
+    def looker(self, pair: Pair, every: float) -> Looker:
         """The DingTalk side for those who only look, as often as that (seconds): without a password, so that no vault
         is asked at each look, and with a place of its own in the domain's line."""
         alimail = self._alimail(pair.mail_domain, LOOKERS)
@@ -106,9 +113,19 @@ class Replicas:
             self._every[pair.id] = every
             held = self._lookers.get(pair.id)
             if held is None or held[0] != pair.dingtalk:
-                made = DingTalkMail(alimail, None, pair.dingtalk, self._parts.executor, lambda: self._look(pair.id))
+                turn, spare = partial(self._look, pair.id), self._spare(pair.mail_domain)
+                made = DingTalkMail(alimail, None, pair.dingtalk, self._parts.executor, turn, spare=spare)
                 held = self._lookers[pair.id] = pair.dingtalk, made
             return held[1]
+
+    def _spare(self, domain: str) -> Callable[[], None]:
+        """A turn for one more page of the sweep, in a line of its own that all processes share: SPARE in any second,
+        and only if it comes soon. Call it with the lock held."""
+        if domain not in self._spares:
+            line = SharedLine(self._parts.table, f"{domain}/sweep")
+            bucket = Bucket(self._parts.clock, threading.Lock(), line, patience=SOON, rate=SPARE, block=1)
+            self._spares[domain] = bucket
+        return self._spares[domain].take
 
     def _look(self, pair_id: str) -> int:
         """The number of this look, one more at the next."""

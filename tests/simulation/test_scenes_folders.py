@@ -62,6 +62,14 @@ class Folders(Scene):
         assert trees[0] == trees[1]
         return trees[0]
 
+    def run_until_there(self, side: Side, path: str) -> None:
+        """Until our folder there was made, and seen once."""
+        until = self.world.now + OFTEN
+        while path not in self.tree(side) and self.world.now < until:
+            self.run(0.5)
+        self.run(2.0)
+        assert path in self.both()
+
     def arrive_in(self, side: Side, id: str, path: str) -> None:
         self.box(side).deliver(mail(id, to=(ADDRESS[side],), at=self.world.now), self.at(side, path))
 
@@ -359,3 +367,32 @@ def test_a_deleted_folder_of_a_few_messages_passes_a_brake_that_single_removals_
     scene.run(GONE)
     assert scene.held_back() == []
     assert scene.both() == ["报关"]
+
+
+@BOTH_WAYS
+def test_a_folder_deleted_as_soon_as_its_twin_was_made_is_deleted_on_both(side: Side) -> None:
+    """At the top nothing can pull it into the trash: whoever deletes it means it."""
+    scene = Folders(folder_delete="under_trash")
+    scene.make(side, "Orders")
+    scene.run_until_there(other(side), "Orders")
+    scene.delete(other(side), "Orders")
+    scene.run(GONE)
+    assert scene.both() == HOME
+
+
+def test_a_folder_that_drifted_into_the_trash_comes_back_beside_another_of_its_name() -> None:
+    scene = Folders(folder_delete="under_trash")
+    for path in ("Clients", "inbox/Air"):
+        scene.make("dingtalk", path)
+    scene.run(OFTEN)
+    scene.make("dingtalk", "Clients/Sea")
+    scene.run_until_there("outlook", "Clients/Sea")
+    scene.delete("outlook", "Clients")
+    scene.rename("dingtalk", "inbox/Air", "Sea")
+    scene.rename("dingtalk", "Clients/Sea", "Ship")
+    scene.move_folder("dingtalk", "Clients/Ship", "inbox")
+    scene.arrive_in("dingtalk", "a", "inbox/Ship")
+    scene.run(GONE)
+    assert scene.both() == sorted([*HOME, "inbox/Sea", "inbox/Ship"])
+    assert scene.stands("a", "inbox/Ship")
+    assert "overwritten" in scene.journal()

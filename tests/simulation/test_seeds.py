@@ -18,7 +18,9 @@ KEPT = (
     *(302, 345, 369, 468, 477, 517, 572, 597),
 )
 """Seeds that once failed: edits during a long create, a process frozen between read and plan, a message renumbered
-while it was being copied, a twin missed twice within a second, folders moved and deleted while they were followed."""
+while it was being copied, a twin missed twice within a second, folders moved and deleted while they were followed,
+folders that drifted into the trash. 13 brought back a folder that a person had deleted; in 369 one that had drifted
+stood in the trash for ever, since its namesake was where it should go; in 200 one came back and no journal told."""
 
 
 @pytest.mark.parametrize("seed", [*SEEDS, *KEPT])

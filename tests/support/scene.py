@@ -216,6 +216,7 @@ class Scene:
         """Other numbers for the workers that are there now."""
         for worker in self.stage.workers:
             worker.service._policy = replace(worker.service._policy, **changes)
+            worker.service._looks._policy = worker.service._policy
 
     def desk(self, **changes: Any) -> Desk:
         """What people ask of the pair, with these numbers."""

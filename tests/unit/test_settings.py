@@ -74,6 +74,7 @@ def test_what_is_left_out_has_its_default() -> None:
         "notes": True,
         "largest_mb": 150,
         "receipts": "careful",
+        "mirror_vanished": False,
         "twin_hold_seconds": 120.0,
         "request_timeout": 30.0,
         "grace_seconds": 75.0,

@@ -1,0 +1,103 @@
+"""Old mail in DingTalk: what a person does to it there is seen, with counters that show it and without."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.simulation.office import SETTINGS
+from sandbox.truth import Mailbox
+from tests.support.quiet_scene import DINGTALK, OUTLOOK, Scene
+
+POLL = 30.0
+OLD = 130
+"""Messages in one folder, so that the oldest stand on its second page."""
+
+
+def crowded_scene() -> Scene:
+    """The oldest message is far from the first page, and all are on both sides."""
+    scene = Scene()
+    for _ in range(OLD):
+        scene.arrive(DINGTALK)
+        scene.world.run_until(scene.world.now + 1.0)
+    scene.run(900.0)
+    assert len(scene.shown(OUTLOOK)) == OLD
+    assert scene.equal()
+    return scene
+
+
+def oldest(box: Mailbox) -> str:
+    return min(box.messages(), key=lambda m: m.received_at).id
+
+
+@pytest.mark.parametrize("what", ["read", "flag", "move", "trash"])
+def test_an_old_message_that_changes_is_seen_at_the_next_poll_or_by_the_sweep(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = crowded_scene()
+    box = scene.boxes[DINGTALK]
+    id, began = oldest(box), scene.world.now
+    if what == "read":
+        box.set_read(id, True)
+    elif what == "flag":
+        box.set_flag(id, "flagged")
+    else:
+        box.move(id, box.role("trash") if what == "trash" else box.make_folder("Done"))
+    while not scene.equal() and scene.world.now < began + 3600.0:
+        scene.run(5.0)
+    with capsys.disabled():
+        print(f"\nold message, {what}: in Outlook after {scene.world.now - began:.0f} s")
+    assert scene.equal()
+    assert scene.world.now - began <= (600.0 if what == "flag" else 60.0)
+
+
+def test_what_was_purged_in_dingtalk_is_gone_after_two_sweeps_and_kept_in_outlook() -> None:
+    scene = Scene()
+    lost, kept = scene.arrive(DINGTALK), scene.arrive(DINGTALK)
+    scene.run(600.0)
+    assert scene.equal()
+    scene.boxes[DINGTALK].purge(lost)
+    scene.run(60.0)
+    assert scene.status().gone == 0
+    until_gone(scene)
+    assert scene.journal().count("gone") == 1
+    assert len(scene.shown(OUTLOOK)) == 2
+    assert [m.id for m in scene.boxes[DINGTALK].messages()] == [kept]
+    effects = scene.world.effects
+    scene.run(900.0)
+    assert scene.world.effects == effects
+
+
+def until_gone(scene: Scene) -> None:
+    began = scene.world.now
+    while not scene.status().gone and scene.world.now < began + 6 * 3600.0:
+        scene.run(60.0)
+    sweep = scene.status().sweep
+    assert scene.status().gone == 1
+    assert all(first >= began - 60.0 for first, _ in sweep.done)
+    assert len(sweep.done) == 2
+
+
+def test_with_mirror_vanished_what_was_purged_in_dingtalk_goes_to_the_trash_in_outlook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(SETTINGS, "TANDEM_MIRROR_VANISHED", "true")
+    scene = Scene()
+    lost = scene.arrive(DINGTALK)
+    scene.run(600.0)
+    scene.boxes[DINGTALK].purge(lost)
+    began = scene.world.now
+    while scene.shown(OUTLOOK)[0][1] != "trash" and scene.world.now < began + 6 * 3600.0:
+        scene.run(60.0)
+    assert scene.shown(OUTLOOK)[0][1] == "trash"
+    assert len(scene.status().sweep.done) == 2
+
+
+def test_mail_that_a_rule_files_into_any_of_fifty_folders_is_copied_within_two_polls() -> None:
+    scene = Scene()
+    box = scene.boxes[DINGTALK]
+    folders = [box.make_folder(f"Project {number}") for number in range(50)]
+    scene.run(900.0)
+    for folder in (folders[0], folders[-1]):
+        scene.arrive(DINGTALK, folder)
+        scene.run(2 * POLL + 15.0)
+        assert scene.equal()
