@@ -79,7 +79,8 @@ def _facts(pair: str, case: Case) -> dict[str, Any]:
 
 NAMES = {"dingtalk": "DingTalk", "outlook": "Outlook"}
 WHY = {
-    "too large": "it is larger than what is carried across",
+    "too large": "it is larger than what is carried across; a stub stands for it",
+    "lost_on_the_way": "whoever carried it came to nothing again and again",
     "late_attachments_refused": "the tenant takes no large attachments from Tandem: it may need the role "
     "Mail-Advanced.ReadWrite.All",
     "attachments_incomplete": "Outlook keeps fewer attachments, or bytes of them, than it was given",

@@ -1,9 +1,10 @@
 """Who carries a large message, beside the runs and without the pair's lease.
 
 A run writes the intent, and with it an empty row `carry:<intent>`; then it asks for a carrier, for one intent of a pair
-at a time. Whoever takes the row first carries (`Claim`), and renews it while it does. No request of a carrier leaves after its claim has ended. What
-came of it is written into the row as well. Links and intents are the runs' alone: they take in what the row says, and
-close an intent only together with the row as they read it, so that nobody carries what is closed.
+at a time. Whoever takes the row first carries (`Claim`), and renews it while it does. No request of a carrier leaves
+after its claim has ended. What came of it is written into the row as well. Links and intents are the runs' alone: they
+take in what the row says, and close an intent only together with the row as they read it, so that nobody carries what
+is closed.
 """
 
 from __future__ import annotations

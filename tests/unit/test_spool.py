@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,14 +99,10 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_a_process_has_one_spool_at_a_time() -> None:
     spool = OneSpool()
-    first = spool.open()
-    assert first is not None
-    assert spool.open() is None
-    with pytest.raises(ZeroDivisionError), first as kept:
-        kept.keep([b"x"])
-        assert spool.open() is None
-        raise ZeroDivisionError
-    again = spool.open()
-    assert again is not None
-    with again as kept:
-        assert whole(kept.keep([b"x"])) == b"x"
+    for _ in range(2):
+        opened = spool.open()
+        assert opened is not None
+        with suppress(ZeroDivisionError), opened as kept:
+            assert spool.open() is None
+            assert whole(kept.keep([b"x"])) == b"x"
+            raise ZeroDivisionError
