@@ -137,7 +137,7 @@ class RequestsTransport:
                     stream=True,
                 ) as response:
                     body, spooled = self._body(request, response, deadline)
-        except (OSError, HTTPError, HTTPException, ValueError, zlib.error) as error:
+        except (OSError, EOFError, HTTPError, HTTPException, ValueError, zlib.error) as error:
             raise TransportError(f"no complete answer: {type(error).__name__}") from None  # its text holds the URL
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, body, spooled)
