@@ -141,7 +141,7 @@ class SimStream:
     def write(self, data: bytes) -> None:
         self._out += data
 
-    def readline(self) -> bytes:
+    def readline(self, more: float = 0.0) -> bytes:
         while b"\r\n" not in self._in:
             self._exchange()
         line, _, self._in = self._in.partition(b"\r\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -36,9 +36,6 @@ FULL = re.compile(r"quota|\bfull\b", re.IGNORECASE)
 """What a refusal for want of room says: RFC 5530's OVERQUOTA, or words; no code of the vendor's is known."""
 BIG = re.compile(r"\[(?:TOOBIG|LIMIT)\]|too (?:large|big|long)|\bsize\b", re.IGNORECASE)
 """What a refusal of a message says for its size: RFC 7889's TOOBIG, RFC 5530's LIMIT, or words."""
-FAST = 1_000_000
-"""Bytes a second that a server is given time for to put away a large message which it has."""
-
 _APPENDLIMIT = re.compile(rb"APPENDLIMIT=(\d{1,15})", re.IGNORECASE)
 _APPENDUID = re.compile(rb"\[APPENDUID (\d{1,10}) (\d{1,10})\]", re.IGNORECASE)
 
@@ -148,8 +145,7 @@ class ImapDoor:
     ) -> None:
         """Put `mime` there with its INTERNALDATE. `permit` is called right before the command leaves. The server
         waits for the message until it has said go (no LITERAL+), so up to then a lost connection has done nothing.
-        A message that isn't on its way within the time for its size stops half-way, so that none lands much later. A
-        large one has a connection of its own: nobody waits for it.
+        A message that isn't on its way within the time for its size stops half-way, so that none lands much later.
 
         Raises MailboxFull, TooLarge or Refused (nothing done), OutcomeUnknown once the message was under way."""
         flags = [flag for flag, there in (("\\Seen", read), ("\\Answered", answered)) if there]
@@ -163,8 +159,7 @@ class ImapDoor:
             client.hurry(time_for(size, self._timeout))
             return client.append(name, mime, flags, date)  # type: ignore[no-any-return]
 
-        done = self._run("append", append) if size <= LARGEST else self._apart("append", append, size / FAST)
-        if match := _APPENDUID.search(done or b""):
+        if match := _APPENDUID.search(self._run("append", append) or b""):
             self._positions[name] = Position(int(match[1]), int(match[2]) + 1)
 
     def since(self, name: str, position: Position, headers: Sequence[str]) -> list[bytes]:
@@ -181,8 +176,8 @@ class ImapDoor:
         return self._run("headers", fetch)
 
     def original(self, name: str, sought: Sought, into: Into | None = None) -> Content | None:
-        """The bytes of a message, which stays unread; a large one goes into a spool, where nobody waits for it. None
-        unless exactly one message can be meant. TooLarge when it is over what can be carried."""
+        """The bytes of a message, which stays unread; a large one goes into a spool. None unless exactly one message
+        can be meant. TooLarge when it is over what can be carried."""
         most = into.most if into else LARGEST
 
         def fetch(client: Client) -> Content | None:
@@ -203,7 +198,7 @@ class ImapDoor:
             value = client.uid_fetch(str(uid), "(UID BODY.PEEK[])").get(uid, {}).get(b"BODY[]")
             return value if isinstance(value, bytes) else None
 
-        return self._apart("original", fetch) if into else self._run("original", fetch)
+        return self._run("original", fetch)
 
     def close(self) -> None:
         """End the connection; the next call makes a new one."""
@@ -221,7 +216,7 @@ class ImapDoor:
                 client.shutdown()
 
     def _run(self, what: str, call: Callable[[Client], T]) -> T:
-        with self._lock, self._span(what):
+        with self._lock, self._telemetry.span(f"IMAP {what}", out=True, **{"peer.service": "alimail-imap"}):
             reused = self._client is not None
             try:
                 return self._once(what, call)
@@ -231,52 +226,38 @@ class ImapDoor:
             return self._once(what, call)
 
     def _once(self, what: str, call: Callable[[Client], T]) -> T:
-        client = self._client = self._client or self._connected(self._timeout)
-        return self._called(what, client, call, self._drop)
-
-    def _apart(self, what: str, call: Callable[[Client], T], more: float = 0.0) -> T:
-        """Over a connection of its own, whose other end has so many seconds more for each answer."""
-        with self._span(what), closing(self._connected_apart(self._timeout + more)) as client:
-            return self._called(what, client, call, client.close)
-
-    def _connected_apart(self, timeout: float) -> Client:
-        with self._lock:
-            return self._connected(timeout)
-
-    def _span(self, what: str) -> AbstractContextManager[object]:
-        return self._telemetry.span(f"IMAP {what}", out=True, **{"peer.service": "alimail-imap"})
-
-    def _called(self, what: str, client: Client, call: Callable[[Client], T], drop: Callable[[], None]) -> T:
-        client.begin()
+        client = self._client = self._client or self._connected()
+        client.begin(self._timeout)
         try:
             return call(client)
         except (TransportError, IMAPClientAbortError, ProtocolError, *UNREADABLE, *GARBLED):
             underway = client.underway
-            drop()
+            self._drop()
             raise (OutcomeUnknown if underway else Unavailable)("the IMAP connection was lost") from None
         except NoRoom:
-            drop()  # in the middle of an answer
+            self._drop()  # in the middle of an answer
             raise
         except IMAPClientError as error:
             raise _refusal(what, str(error)) from None
 
-    def _connected(self, timeout: float) -> Client:
+    def _connected(self) -> Client:
         if self._refused:
             raise NoClientPassword("DingTalk's client password is missing or refused: enter a new one", code="login")
         host, port, tls = self._address
         try:
-            stream = self._streams.connect(host, port, tls=tls, timeout=timeout)
+            stream = self._streams.connect(host, port, tls=tls, timeout=self._timeout)
         except TransportError as error:
             raise Unavailable("no IMAP connection could be made") from error
+        self._positions.clear()
         try:
-            return self._logged_in(stream, timeout)
+            return self._logged_in(stream)
         except BaseException:
             stream.close()
             raise
 
-    def _logged_in(self, stream: MailStream, timeout: float) -> Client:
+    def _logged_in(self, stream: MailStream) -> Client:
         try:
-            client = Client(stream, self._clock, timeout)
+            client = Client(stream, self._clock, self._timeout)
             if not client.asks_for_login:
                 raise Unavailable("the IMAP server's greeting doesn't ask for a login", code="imap_greeting")
             client.login(*self._login)

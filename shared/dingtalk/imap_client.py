@@ -5,7 +5,6 @@ from __future__ import annotations
 import imaplib
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -19,6 +18,8 @@ from shared.ports.world import Clock, Into, MailStream, TransportError
 
 MOST = 64 << 20
 """Bytes that the answer to one command may have."""
+FAST = 1_000_000
+"""Bytes a second that a server has time for to put away a message which has reached it."""
 
 
 class Wire(imaplib.IMAP4):
@@ -33,7 +34,7 @@ class Wire(imaplib.IMAP4):
         self.into: Into | None = None
         self.kept: Spooled | None = None
         self._timeout = timeout
-        self._room = MOST
+        self._room, self._more = MOST, 0.0
         self.deadline = clock.monotonic() + timeout
         super().__init__()
 
@@ -61,13 +62,13 @@ class Wire(imaplib.IMAP4):
 
     def readline(self) -> bytes:
         self._expect(0)
-        line = self._stream.readline()
+        line = self._stream.readline(self._more)
         self._room -= len(line)
         return line
 
     def _expect(self, size: int) -> None:
         self._room -= size
-        if self._room < 0 or self._clock.monotonic() > self.deadline + self._timeout:
+        if self._room < 0 or self._clock.monotonic() > self.deadline + self._timeout + self._more:
             raise TransportError("the answer to an IMAP command has no end")
 
     def send(self, data: Any) -> None:
@@ -77,6 +78,8 @@ class Wire(imaplib.IMAP4):
                 raise TransportError("no time is left for the rest of a message")
             self.underway = self.underway or is_message
             self._stream.write(piece)
+        if is_message:
+            self._more = len(data) / FAST
 
     def shutdown(self) -> None:
         self._stream.close()
@@ -87,10 +90,11 @@ class Wire(imaplib.IMAP4):
         status, data = self._simple_command("APPEND", mailbox, flags, date_time)
         return status, data
 
-    def begin(self) -> None:
+    def begin(self, timeout: float) -> None:
         """A new command: nothing of it has left."""
-        self._message, self.underway, self.into, self.kept, self._room = None, False, None, None, MOST
-        self.deadline = self._clock.monotonic() + self._timeout
+        self._message, self.underway, self.into, self.kept = None, False, None, None
+        self._timeout, self._room, self._more = timeout, MOST, 0.0
+        self.deadline = self._clock.monotonic() + timeout
 
 
 class _Literal:
@@ -121,12 +125,8 @@ class Client(IMAPClient):  # type: ignore[misc]
     def asks_for_login(self) -> bool:
         return bool(self._imap.state == "NONAUTH")
 
-    def begin(self) -> None:
-        self._imap.begin()
-
-    def close(self) -> None:
-        with suppress(TransportError):
-            self.shutdown()
+    def begin(self, timeout: float) -> None:
+        self._imap.begin(timeout)
 
     def hurry(self, seconds: float) -> None:
         """Nothing more leaves after so many seconds, until the next command."""

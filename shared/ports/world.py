@@ -100,8 +100,8 @@ class MailStream(Protocol):
     """One connection to an IMAP server. Every method may raise TransportError."""
 
     def write(self, data: bytes) -> None: ...
-    def readline(self) -> bytes:
-        """A line with its CRLF; b"" at the end of the stream."""
+    def readline(self, more: float = 0.0) -> bytes:
+        """A line with its CRLF; b"" at the end of the stream. It may take so many seconds more than lines do."""
         ...
 
     def read(self, size: int) -> bytes:

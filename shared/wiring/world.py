@@ -323,8 +323,8 @@ class SocketMailStream:
             self._connection.settimeout(self._timeout)
             self._connection.sendall(data)
 
-    def readline(self) -> bytes:
-        self._patient.deadline = time.monotonic() + self._timeout
+    def readline(self, more: float = 0.0) -> bytes:
+        self._patient.deadline = time.monotonic() + self._timeout + more
         with _translated():
             line = self._reader.readline(MAX_LINE)
         if len(line) == MAX_LINE and not line.endswith(b"\n"):

@@ -200,6 +200,7 @@ class ImapServer:
         self.die: list[str] = []
         self.streams = 0
         self.patience: list[float] = []
+        """What each line was given beyond the usual time."""
         self.capabilities = "IMAP4rev1 IDLE XLIST UIDPLUS ID SASL-IR"
         self.reachable = True
         self.wrote: Callable[[bytes], object] = lambda data: None
@@ -209,7 +210,6 @@ class ImapServer:
         if not self.reachable:
             raise TransportError("refused")
         self.streams += 1
-        self.patience.append(timeout)
         return ImapStream(self)
 
     def count(self, command: str) -> int:
@@ -297,7 +297,8 @@ class ImapStream:
     def _say(self, *lines: bytes) -> None:
         self._out += b"".join(line + b"\r\n" for line in lines)
 
-    def readline(self) -> bytes:
+    def readline(self, more: float = 0.0) -> bytes:
+        self._server.patience.append(more)
         return self.read(self._out.find(b"\n") + 1)
 
     def read(self, size: int) -> bytes:

@@ -138,8 +138,8 @@ class _Stream:
     def write(self, data: bytes) -> None:
         self._whole.write(data)
 
-    def readline(self) -> bytes:
-        return self._streams.maybe(self._whole.readline())
+    def readline(self, more: float = 0.0) -> bytes:
+        return self._streams.maybe(self._whole.readline(more))
 
     def read(self, size: int) -> bytes:
         return self._streams.maybe(self._whole.read(size))
