@@ -128,7 +128,7 @@ class Alimail:
             return self._transport.send(request)
         except TransportError as error:
             if request.into and isinstance(error, TooMuch):
-                raise TooLarge(f"{what} of Alimail's is over what can be carried", code="size") from error
+                raise TooLarge(f"Alimail's answer to {what} is over what can be carried", code="size") from error
             raise _unanswered(request.effect)(f"Alimail gave no answer to {what}") from error
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +21,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shared.model.spooled import whole
+from shared.model.errors import NoRoom
+from shared.model.spooled import Spooled, whole
 from shared.ports.world import HttpRequest, Into, TooMuch, TransportError
 from shared.wiring import world
 from shared.wiring.world import (
@@ -345,6 +346,37 @@ def _long(size: int) -> Callable[[Handler], None]:
             handler.wfile.write(bytes(1 << 16))
 
     return act
+
+
+def test_a_few_packed_bytes_that_stand_for_too_many_leave_nothing_in_the_spool(
+    server: Server, transport: RequestsTransport, tmp_path: Path
+) -> None:
+    server.act = lambda handler: handler.reply(body=gzip.compress(b"x" * 5_000_000), Content_Encoding="gzip")
+    spool = Folder(tmp_path)
+    with pytest.raises(TooMuch):
+        transport.send(HttpRequest("GET", server.url, into=Into(spool, 4_000_000)))
+    assert spool.files() == []
+    transport.send(HttpRequest("GET", server.url, into=Into(spool, 5_000_000)))
+    assert [len(file) for file in spool.files()] == [5_000_000]
+
+
+class Full:
+    """A spool on a full disk."""
+
+    def keep(self, pieces: Iterable[bytes]) -> Spooled:
+        next(iter(pieces))
+        raise NoRoom("no room")
+
+
+def test_a_full_disk_says_so_and_what_is_left_of_the_answer_is_not_taken_for_the_next(
+    server: Server, transport: RequestsTransport
+) -> None:
+    server.act = lambda handler: handler.reply(body=CONTENT)
+    with pytest.raises(NoRoom):
+        transport.send(HttpRequest("GET", server.url, into=Into(Full(), len(CONTENT))))
+    server.act = lambda handler: handler.reply(body=b"next")
+    assert transport.send(HttpRequest("GET", server.url)).body == b"next"
+    assert len(server.ports) == 2
 
 
 def _silent(handler: Handler) -> None:
