@@ -224,6 +224,9 @@ class DingTalkMail:
         except TandemError:
             return None
 
+    def tidy(self, permit: Permit) -> None:
+        """An APPEND leaves nothing behind."""
+
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
         """One request for `read`, one or two each for `flag` and `categories`, one for `folder`. Whether a moved
         message keeps the id that is returned is the tenant's affair, and a read by it tells. Once a first request is

@@ -207,7 +207,6 @@ class OutlookMail:
         return Created(self._builder.build(message, bare, folder, key, permit))
 
     def tidy(self, permit: Permit) -> None:
-        """Now and then: throw away for good what crashes left of messages that were being put together."""
         self._staging.tidy(permit)
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:

@@ -87,6 +87,11 @@ class Replica(Protocol):
         """Put a copy of `message` there, with its dates, state and our key; nothing is sent to anyone."""
         ...
 
+    def tidy(self, permit: Permit) -> None:
+        """Throw away what crashes have left of messages that `create` was putting together out of sight, once nobody
+        can be at work on it any more. To be called at every catch-up; it looks now and then."""
+        ...
+
     def find(self, trace: Trace) -> Found:
         """Look everywhere, trash included, for messages that carry the key, or, without one, the Message-ID."""
         ...

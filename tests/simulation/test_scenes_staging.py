@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from shared.outlook.staging import NAME
+from sandbox.microsoft import GraphMailbox
+from sandbox.microsoft.properties import canonical
+from shared.outlook.mapping import KEY
+from shared.outlook.staging import LONGEST, NAME
 from tests.support import lane
 from tests.support.lane import Dying
-from tests.support.scene import PUT_OFF
+from tests.support.scene import PUT_OFF, Scene
 
 SIZE = 6_000_000
 """Bytes: two pieces of an upload session."""
@@ -26,6 +29,25 @@ def crosses(number: int | None = None, lands: bool = True) -> Dying:
     assert len(folders) == 1
     assert [m for m in scene.box("outlook").messages() if m.folder in folders] == []
     return scene
+
+
+def test_what_crashes_have_left_is_thrown_away_by_a_catch_up() -> None:
+    scene = Scene()
+    box = scene.box("outlook")
+    assert isinstance(box, GraphMailbox)
+    store, before = box.store, len(scene.box("dingtalk").messages())
+    folder = store.make_folder(NAME, store.folder("msgfolderroot"), hidden=True)
+    fields = {"by": "client", "properties": {canonical(KEY): "left"}}
+    young, old = store.add(folder.id, fields), store.add(folder.id, fields)
+    keyless = store.add(folder.id, {"by": "person"})
+    for message in (old, keyless):
+        store.change(message, created=scene.world.now - LONGEST - 60)
+    scene.restart_workers()
+    scene.run()
+    left = {message.id for message in box.messages() if message.folder == folder.id}
+    assert left == {young.id, keyless.id}
+    assert len(scene.box("dingtalk").messages()) == before
+    assert scene.stage.errors == []
 
 
 @pytest.mark.slow
