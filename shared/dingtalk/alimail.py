@@ -126,9 +126,9 @@ class Alimail:
     def _wire(self, what: str, request: HttpRequest) -> HttpResponse:
         try:
             return self._transport.send(request)
-        except TooMuch as error:
-            raise TooLarge(f"Alimail's answer to {what} is over what can be carried", code="size") from error
         except TransportError as error:
+            if request.into and isinstance(error, TooMuch):
+                raise TooLarge(f"Alimail's answer to {what} is over what can be carried", code="size") from error
             raise _unanswered(request.effect)(f"Alimail gave no answer to {what}") from error
 
 

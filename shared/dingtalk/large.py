@@ -10,6 +10,7 @@ from binascii import a2b_base64, a2b_qp
 from collections.abc import Callable, Iterable, Iterator
 from email.message import Message as Described
 from itertools import chain
+from string import ascii_letters, digits
 
 from shared.dingtalk.mime import CALENDAR_TYPES, described
 from shared.dingtalk.parts import DEPTH, Content, default_below, is_file, taken_apart
@@ -27,7 +28,7 @@ LONGEST = 1000
 
 Decoder = Callable[[Iterable[bytes]], Iterator[bytes]]
 
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+_NOT_BASE64 = bytes(set(range(256)) - set(f"{ascii_letters}{digits}+/=".encode()))
 
 
 def taken_apart_large(mime: Spooled, spool: Spool) -> Content:

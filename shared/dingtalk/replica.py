@@ -295,6 +295,9 @@ class DingTalkMail:
         as_made = row.flag == copy.flag and set(row.categories) == set(copy.categories)
         return Created(row.id, listed=as_made and row.read == copy.read)
 
+    def tidy(self, permit: Permit) -> None:
+        """An APPEND leaves nothing behind."""
+
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:
         """One request for `read`, one or two each for `flag` and `categories`, one for `folder`. Whether a moved
         message keeps the id that is returned is the tenant's affair, and a read by it tells. Once a first request is

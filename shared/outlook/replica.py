@@ -236,7 +236,6 @@ class OutlookMail:
         return create_many(self._graph, self._mailbox, copies, self.create)
 
     def tidy(self, permit: Permit) -> None:
-        """Now and then: throw away for good what crashes left of messages that were being put together."""
         self._staging.tidy(permit)
 
     def write(self, item: Item, changes: Mapping[str, object], permit: Permit) -> str | None:

@@ -6,6 +6,7 @@ A message that was moved out of it is whole."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -88,13 +89,14 @@ class Staging:
 
     # ---- what was left in it
     def tidy(self, permit: Permit) -> None:
-        """Now and then: throw away what crashes left behind."""
+        """Now and then, where the folder is known."""
         now = self._graph.clock.monotonic()
         if self._looked is not None and now - self._looked < EVERY:
             return
         self._looked = now
         for id in [id for id, is_it in self._is_staging.items() if is_it]:
-            self.clear(id, "", permit)
+            with suppress(Refused, Unavailable, OutcomeUnknown):  # it can wait
+                self.clear(id, "", permit)
 
     def clear(self, folder: str, key: str, permit: Permit) -> None:
         """Throw away what has this key, which the caller is about to build anew, and what is older than any transfer

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.model.answers import Must, fits, parsed
-from shared.model.errors import NotFound, OutcomeUnknown, Refused, Stale, Throttled, Unavailable
+from shared.model.errors import NotFound, OutcomeUnknown, Refused, Stale, Unavailable
 from shared.model.mail import Attachment
 from shared.model.spooled import Content, pieces_of, size_of
 from shared.outlook.errors import error
+from shared.outlook.patience import TRIES, Patience
 from shared.outlook.transport import Graph, member
 from shared.ports.replica import Permit
 from shared.ports.world import HttpResponse
 
-T = TypeVar("T")
-
 PIECE = 12 * 320 * 1024
 """Bytes of a piece: a multiple of 320 KiB under 4 MB."""
-SESSIONS, TRIES = 3, 5
-"""How many sessions are begun for one attachment, and how often one piece is sent in a row."""
-PAUSE = 330.0
-"""A Retry-After up to this many seconds is waited for: Outlook counts uploaded bytes over five minutes, and whoever
-began anew instead would use them up again."""
+SESSIONS = 3
+"""How many are begun for one attachment."""
 AGAIN = frozenset({408, 500, 502, 503, 504})
 """Statuses that say neither yes nor no."""
 WHAT = "an upload of an attachment"
@@ -39,8 +35,8 @@ class _Ended(Exception):
 
 
 class Uploads:
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, patience: Patience) -> None:
+        self._graph, self._patience = graph, patience
 
     def send(self, url: str, attachment: Attachment, permit: Permit, is_there: Callable[[], bool]) -> None:
         """Add an attachment to the message whose attachments are at `url`. A session that ends before its time is
@@ -67,27 +63,29 @@ class Uploads:
         }
         if attachment.content_id:
             item["contentId"] = attachment.content_id
-        for _ in range(TRIES):
+        session = {"AttachmentItem": item}
+        for turn in range(TRIES):
             try:
-                made = self.patiently(
-                    lambda: self._graph.send(
-                        "POST", f"{url}/createUploadSession", {"AttachmentItem": item}, WHAT, permit
-                    )
+                made = self._patience.with_throttling(
+                    lambda: self._graph.send("POST", f"{url}/createUploadSession", session, WHAT, permit), permit
                 )
                 return member(made, "uploadUrl", WHAT)
             except OutcomeUnknown as exc:
                 lost = exc
+                self._patience.pause(2.0**turn, permit)
         raise Unavailable(f"{WHAT}: Graph gives no session", code=lost.code)
 
     def _fill(self, session: str, content: Content, permit: Permit) -> None:
         begins, total = 0, size_of(content)
         for piece in pieces_of(content, PIECE):
-            at, ends, left = begins, begins + len(piece), TRIES
+            at, ends, tries = begins, begins + len(piece), 0
             while at < ends:
                 next = self._put(session, piece[at - begins :], at, total, permit)
-                left = left - 1 if next <= at else TRIES
-                if next < begins or not left:
+                tries = tries + 1 if next <= at else 0
+                if next < begins or tries == TRIES:
                     raise _Ended("ErrorInvalidRange")
+                if tries:
+                    self._patience.pause(2.0**tries, permit)
                 at = next
             begins = ends
 
@@ -98,56 +96,44 @@ class Uploads:
             "content-range": f"bytes {first}-{first + len(piece) - 1}/{total}",
         }
         try:
-            answer = self.patiently(lambda: self._asked("PUT", session, permit, piece, headers))
+            answer = self._asked("PUT", session, permit, piece, headers)
         except OutcomeUnknown:
-            self._graph.clock.sleep(1.0)
-            return self._expected(session, first)
+            return self._expected(session, first, permit)
         return total if answer.status == 201 else _next(answer, first + len(piece))
 
-    def _expected(self, session: str, first: int) -> int:
+    def _expected(self, session: str, first: int, permit: Permit) -> int:
         """What a session says of itself after an answer was lost. One that says nothing is sent the piece again: where
         it was taken already, that ends the session."""
         for turn in range(TRIES):
+            self._patience.pause(2.0**turn, permit)
             try:
-                return _next(self.patiently(lambda: self._asked("GET", session, None)), first)
+                return _next(self._asked("GET", session, permit), first)
             except _Ended as ended:
                 if ended.gone:
                     raise
                 return first
             except OutcomeUnknown as exc:
                 lost = exc
-                self._graph.clock.sleep(2.0**turn)
         raise Unavailable(f"{WHAT}: Outlook doesn't say how far it came", code=lost.code)
 
     def _asked(
-        self,
-        method: str,
-        session: str,
-        permit: Permit | None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
+        self, method: str, session: str, permit: Permit, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> HttpResponse:
-        answer = self._graph.upload(method, session, WHAT, permit, body, headers)
-        if answer.status in AGAIN:
-            raise OutcomeUnknown(f"{WHAT}: Outlook answered {answer.status}", code=str(answer.status))
-        if not 200 <= answer.status < 300:
-            refused = error(WHAT, answer.status, answer.headers, answer.body, effect=True)
-            if answer.status == 401 or type(refused) in (Refused, NotFound, Stale):
-                raise _Ended(refused.code, gone=answer.status in (404, 410))
-            raise refused
-        return answer
+        """The answer to a request that was taken."""
+        return self._patience.with_throttling(
+            lambda: _taken(self._graph.upload(method, session, WHAT, permit, body, headers)), permit
+        )
 
-    def patiently(self, call: Callable[[], T]) -> T:
-        """Throttled requests go again after their Retry-After, a bearable one."""
-        for turn in range(TRIES):
-            try:
-                return call()
-            except Throttled as exc:
-                wait = exc.retry_after if exc.retry_after is not None else 2.0**turn
-                if wait > PAUSE or turn == TRIES - 1:
-                    raise
-                self._graph.clock.sleep(wait)
-        raise AssertionError("the last turn returns or raises")
+
+def _taken(answer: HttpResponse) -> HttpResponse:
+    if answer.status in AGAIN:
+        raise OutcomeUnknown(f"{WHAT}: Outlook answered {answer.status}", code=str(answer.status))
+    if not 200 <= answer.status < 300:
+        refused = error(WHAT, answer.status, answer.headers, answer.body, effect=True)
+        if answer.status == 401 or type(refused) in (Refused, NotFound, Stale):
+            raise _Ended(refused.code, gone=answer.status in (404, 410))
+        raise refused
+    return answer
 
 
 def _next(answer: HttpResponse, otherwise: int) -> int:

@@ -136,6 +136,11 @@ class Replica(Protocol):
         `create` would raise stands in its place."""
         ...
 
+    def tidy(self, permit: Permit) -> None:
+        """Throw away what crashes have left of messages that `create` was putting together out of sight, once nobody
+        can be at work on it any more. To be called at every catch-up; it looks now and then."""
+        ...
+
     def find(self, trace: Trace) -> Found:
         """Look everywhere, trash included, for messages that carry the key, or, without one, the Message-ID."""
         ...

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from shared.model.errors import Conflict, TandemError
 from shared.model.mail import Folder, Found, Item, Message, Observed, Row, Trace
-from shared.ports.replica import Replica
+from shared.ports.replica import Permit, Replica
 from shared.ports.state import ANY, Entity, Op, Table
 from shared.ports.world import Spool
 
@@ -102,6 +102,9 @@ class ReadOnly:
 
     def is_empty(self, folder: str) -> bool:
         return self._replica.is_empty(folder)
+
+    def tidy(self, permit: Permit) -> None:
+        """Nothing is done."""
 
     def create(self, *args: object, **more: object) -> NoReturn:
         raise AssertionError("a preview has no effects")

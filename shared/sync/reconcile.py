@@ -194,6 +194,8 @@ class Reconcile:
         for side in SIDES:
             if side in whole or not run.folders.knows(side):
                 self._stream(side, None)
+            if side in whole:
+                run.replicas[side].tidy(run.permit_until(run.now() + run.policy.settle()))
         if OUTLOOK not in whole and run.hinted[OUTLOOK]:
             self._stream(OUTLOOK, self._folders_of_hints())
             self._unknown_folders()

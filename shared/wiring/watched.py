@@ -31,6 +31,7 @@ WORDS = frozenset(
             "mailboxSettings",
         ),
         *("mailFolders", "childFolders", "folders", "messages", "attachments", "move", "copy", "createUploadSession"),
+        "permanentDelete",
         *("query", "batchDelete", "batchUpdate"),
     )
 )

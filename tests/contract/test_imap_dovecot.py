@@ -17,8 +17,15 @@ from imapclient import IMAPClient
 from sandbox.dingtalk import ImapServer
 from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.mime import KEY_HEADER
+<<<<<<< HEAD
 from shared.dingtalk.preparing import prepare
+=======
+from shared.dingtalk.preparing import Prepared, prepare
+>>>>>>> large1
 from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused
+from shared.model.spooled import whole
+from shared.ports.world import Into
+from shared.wiring.spool import FileSpool
 from shared.wiring.world import SocketMailStreams, SystemClock
 from tests.support import alimail
 from tests.support.awkward import mixtures
@@ -129,6 +136,33 @@ def test_a_folder_that_is_not_there_refuses_and_nothing_is_kept(door: ImapDoor, 
     with pytest.raises(Refused):
         door.append(name, letter(1), read=False, received=RECEIVED, permit=permit)
     assert {listed.name for listed in door.mailboxes()} == {"INBOX", "Sent"}
+
+
+def test_a_large_message_goes_there_from_its_file_and_comes_back_into_one(
+    door: ImapDoor, other: IMAPClient, tmp_path: Path
+) -> None:
+    with FileSpool(tmp_path) as spool:
+        mime = prepare(letter(1, size=6_000_000), "a" * 32)
+        prepared = Prepared.of(spool.keep([letter(1, size=6_000_000)]), "a" * 32)
+        door.append("INBOX", prepared, read=False, received=RECEIVED, permit=permit)
+        other.noop()
+        assert [other.fetch(uid, "BODY.PEEK[]")[uid][b"BODY[]"] for uid in other.search()] == [mime]
+        original = door.original("INBOX", Sought("1@mail.example", RECEIVED, None), Into(spool, len(mime)))
+        assert original is not None
+        assert not isinstance(original, bytes)
+        assert whole(original) == mime
+
+
+def test_a_message_that_the_mailbox_never_has_room_for_is_refused(
+    door: ImapDoor, other: IMAPClient, tmp_path: Path
+) -> None:
+    with FileSpool(tmp_path) as spool:
+        large = spool.keep(letter(1, size=1_000_000) for _ in range(ROOM // 900))
+        with pytest.raises(Refused):
+            door.append("INBOX", large, read=False, received=RECEIVED, permit=permit)
+    door.append("INBOX", letter(1), read=False, received=RECEIVED, permit=permit)
+    other.noop()
+    assert len(other.search()) == 1
 
 
 def test_a_full_mailbox_says_so_and_takes_nothing(door: ImapDoor, other: IMAPClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -361,10 +362,16 @@ def test_a_session_that_always_ends_is_refused_in_the_end_and_leaves_nothing(des
 
 def test_throttling_in_the_middle_is_waited_for() -> None:
     desk = Desk(upload_per_5_minutes=9 * MB)
-    begun = desk.tenant.clock.now
-    desk.create(BIG)
+    asked = [desk.tenant.clock.now]
+
+    def permit() -> None:
+        asked.append(desk.tenant.clock.now)
+
+    desk.replica.create(BIG, folder=desk.inbox, read=False, flag="none", key=KEY, mark="", permit=permit)
     is_copied(desk)
-    assert 300 <= desk.tenant.clock.now - begun < 700
+    assert 300 <= asked[-1] - asked[0] < 700
+    gaps = [after - before for before, after in pairwise(asked)]
+    assert max(gaps) < 30, "whoever waits keeps its claim meanwhile"
 
 
 def test_a_throttled_request_of_any_kind_goes_again(desk: Desk) -> None:

@@ -22,6 +22,7 @@ from shared.model.errors import (
 )
 from shared.model.mail import Folder
 from shared.model.spooled import PIECE, Content, whole
+from shared.ports.world import TransportError
 from tests.support.dingtalk import ImapServer, StillClock
 
 RECEIVED = 1727784000.0  # 2024-10-01T12:00:00Z
@@ -90,6 +91,29 @@ def test_a_large_message_has_time_for_its_size_and_no_more() -> None:
     with pytest.raises(OutcomeUnknown):
         append(imap, Letter())
     assert len(server.appended) == 1
+
+
+def test_a_connection_lost_in_the_middle_of_a_large_message_leaves_the_outcome_unknown() -> None:
+    server, left = ImapServer(), [3]
+
+    def wrote(data: bytes) -> None:
+        left[0] -= len(data) == 1 << 20
+        if not left[0]:
+            raise TransportError("reset")
+
+    server.wrote = wrote
+    with pytest.raises(OutcomeUnknown):
+        append(door(server), Letter())
+    assert (server.appended, server.count("APPEND")) == ([], 1)
+
+
+@pytest.mark.parametrize("more", [-2, -1, 1, 2_000_000])
+def test_a_message_that_is_not_as_long_as_announced_is_not_stored(more: int) -> None:
+    server, letter = ImapServer(), Letter()
+    letter.pieces = lambda most=PIECE: Letter(letter.size + more).pieces(most)  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown):
+        append(door(server), letter)
+    assert server.appended == []
 
 
 @pytest.mark.parametrize("breaks", [EOFError("short"), OSError("gone"), ValueError("closed")])
