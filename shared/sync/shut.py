@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 from shared.model.errors import NoClientPassword, StoreUnavailable, TandemError
-from shared.model.links import Intent
+from shared.model.links import Intent, Waiting
 from shared.model.shut import EXPIRED, MISSING, OFF, PASSWORD, REFUSED, Why, why
 from shared.model.words import DINGTALK, OUTLOOK
 from shared.sync.rows import NOTE, SHUT, waiting_row
@@ -28,8 +29,8 @@ CAUSES: Mapping[Why, str] = {
 
 AGAIN = 900.0
 """Seconds between two looks whether another password is kept, or a server that takes none takes one now."""
-PAGE = 500
-"""Rows that are made due in one round."""
+PAGE = 20
+"""Messages that are made due in one round: live ones are looked at after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +117,19 @@ def _opens(run: Run, held: Shut) -> bool:
 
 def _release(run: Run, held: Shut) -> None:
     """One page; of it the one that has waited longest is due first."""
-    rows = run.session.waiting_from(OUTLOOK, held.after, PAGE)
+    asides = (row for row in run.session.waiting_after(OUTLOOK, held.after) if _stands_aside(row))
+    rows = list(islice(asides, PAGE))
     for row in rows:
-        if row.reason == PASSWORD and row.due is None:
-            run.session.put_waiting(replace(row, due=row.first))
+        run.session.put_waiting(replace(row, due=row.first))
     if len(rows) < PAGE:
         run.session.drop_folder(SHUT)
     else:
         _put(run, replace(held, after=waiting_row(OUTLOOK, rows[-1].id)), run.now())
     run.session.commit()
+
+
+def _stands_aside(row: Waiting) -> bool:
+    return row.reason == PASSWORD and row.due is None
 
 
 def _ask_notes(run: Run) -> None:

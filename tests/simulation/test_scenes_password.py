@@ -15,7 +15,7 @@ from sandbox.simulation.world import Fate, Kind, World
 from shared.dingtalk import mailbox, poll
 from shared.model.errors import NoClientPassword, WrongSettings
 from shared.model.shut import EXPIRED, MISSING, OFF, REFUSED, Why
-from shared.model.words import SIDES
+from shared.model.words import SIDES, Side
 from shared.sync import shut
 from shared.wiring.replicas import password_name
 from tests.support.scene import ADDRESS, SETTLED, Scene, mail
@@ -393,6 +393,28 @@ def test_more_than_a_page_of_what_waited_comes_over_page_by_page(monkeypatch: py
     scene.run()
     assert scene.is_equal(*ids)
     assert not scene.rows("shut")
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_new_mail_overtakes_what_waited(side: Side) -> None:
+    scene = Mailbox(missing)
+    for number in range(100):
+        scene.arrive("outlook", f"m{number}")
+    scene.run(HOUR)
+    left: list[int] = []
+
+    def look() -> None:
+        if scene.is_equal("new"):
+            left.append(100 + 1 - len(scene.box("dingtalk").messages()))
+        else:
+            scene.world.after(1.0, look)
+
+    scene.world.after(5.0, lambda: scene.arrive(side, "new"))
+    scene.world.after(6.0, look)
+    scene.give(GOOD)
+    scene.run()
+    assert left[0] >= 20
+    assert scene.waiting() == []
 
 
 def test_a_password_that_is_refused_again_half_way_leaves_the_rest_waiting() -> None:
