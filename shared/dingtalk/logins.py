@@ -20,7 +20,7 @@ from shared.sync.rows import LOGIN
 
 T = TypeVar("T")
 
-PAUSES = (30.0, 300.0, 900.0, 3600.0)
+PAUSES = (30.0, 120.0, 300.0, 900.0)
 """Seconds after the first, second ... login in a row of which nobody knows what came of it."""
 BUSY = 5.0
 """Seconds after which who found another one signing in is to try again."""

@@ -176,7 +176,7 @@ def test_processes_that_die_at_every_login_try_more_and_more_seldom(mailbox: Mai
         with suppress(Crash):
             mailbox.knock("good")
         mailbox.table.time += 60.0
-    assert len(PAUSES) < len(mailbox.tried) <= 24 + len(PAUSES)
+    assert len(PAUSES) < len(mailbox.tried) <= 24 * 4 + len(PAUSES)
 
 
 def test_a_login_without_an_answer_is_no_refusal_and_is_repeated_later(mailbox: Mailbox) -> None:
