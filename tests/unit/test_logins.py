@@ -269,6 +269,8 @@ def test_a_password_that_nobody_keeps_is_tried_once_too() -> None:
         ("您的账号未开启IMAP服务", OFF),
         ("[UNAVAILABLE] try later", "imap_login"),
         ("[INUSE] too many connections", "imap_login"),
+        ("[UNAVAILABLE] too many failed attempts, account locked", REFUSED),
+        ("[LIMIT] too many logins", REFUSED),
     ],
 )
 def test_a_refusal_is_what_the_server_says_and_in_doubt_a_wrong_password(said: str, why: str) -> None:
