@@ -72,7 +72,7 @@ class Office:
         self._transport = SimTransport(
             world, {"graph.test": microsoft, "login.test": microsoft, "alimail.test": dingtalk}
         )
-        self._secrets.set("imap-pair-1", "client-password")
+        self.keep_password("client-password")
         self.pairs = Pairs(SimTable(World(0), self._stored))
         self.pairs.add(Pair("pair-1", "Chan", OUTLOOK, DINGTALK, since=EPOCH))
 
@@ -81,6 +81,10 @@ class Office:
         pair = self.pairs.get("pair-1")
         assert pair is not None
         return pair
+
+    def keep_password(self, password: str) -> None:
+        """As somebody does who puts the DingTalk mailbox's client password into the vault."""
+        self._secrets.set("imap-pair-1", password)
 
     def product(self, skew: float = 0.0, schema: Schema = SCHEMA) -> Product:
         """A fresh process of the product; its clock is off by `skew` seconds. `schema`: the shape of rows it knows."""

@@ -20,6 +20,9 @@ ACTIVE, SETTLE, ROUND = 900.0, 1500.0, 400.0
 """Seconds that people are at work; that everything under way may take to end; of one quiet round."""
 DELETES: tuple[Literal["under_trash", "refuses", "empties"], ...] = ("under_trash", "refuses", "empties")
 LEAST_ACTS, LEAST_FAULTS = 40, 5
+PASSWORDS = 5
+"""In one seed of so many DingTalk's client password is taken no more for a while, and another one is put into the
+vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Story:
                 folder_delete=DELETES[seed % 5 % 3],
                 system_takes_folders=seed % 7 != 0,
                 equal_names=seed % 6 == 0,
+                ends_sessions=seed % PASSWORDS == 3,
             ),
             skew=lambda: self._dice.uniform(-20, 20),
             settings={"TANDEM_CATEGORIES": "true", "TANDEM_JUNK": "copy"} if sorting else {},
@@ -67,6 +71,18 @@ class Story:
         self.people = People(self.world, self._dice, boxes, self.oracle, self.stage.push, sorting)
         for name in CATEGORIES:
             self.stage.dingtalk.mailboxes[DINGTALK].make_tag(name)
+        if seed % PASSWORDS == 3:
+            self._change_password(random.Random(seed))
+
+    def _change_password(self, dice: random.Random) -> None:
+        store, new = self.stage.dingtalk.mailboxes[DINGTALK].store, "another-client-password"
+        at = dice.uniform(50.0, 500.0)
+
+        def refuse() -> None:
+            store.password = new
+
+        self.world.after(at, refuse)
+        self.world.after(at + dice.uniform(0.0, 400.0), lambda: self.stage.office.keep_password(new))
 
     def _fate(self, world: World, kind: Kind, name: str) -> Fate:
         fate = self._faults.decide(world, kind, name) if self._active else calm(world, kind, name)

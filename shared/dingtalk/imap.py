@@ -21,17 +21,8 @@ from shared.dingtalk.limits import LARGEST, TIMEOUT, time_for
 from shared.dingtalk.logins import Alone, Gate
 from shared.dingtalk.mapping import LAST
 from shared.dingtalk.names import Listed
-from shared.dingtalk.refusals import greeting, no_password, refusal
-from shared.model.errors import (
-    MailboxFull,
-    NoClientPassword,
-    NoRoom,
-    OutcomeUnknown,
-    Refused,
-    TandemError,
-    TooLarge,
-    Unavailable,
-)
+from shared.dingtalk.refusals import greeting, no_password, refusal, said
+from shared.model.errors import MailboxFull, NoRoom, OutcomeUnknown, Refused, TooLarge, Unavailable
 from shared.model.shut import OFF, REFUSED
 from shared.model.spooled import Content, size_of
 from shared.ports.replica import Permit
@@ -306,19 +297,14 @@ class ImapDoor:
         except IMAPClientAbortError:
             raise Unavailable("the IMAP connection was lost before the login") from None
         except IMAPClientError as error:
-            raise self._closed(greeting(_said(error))) from None
+            raise self._gate.closed(greeting(said(error))) from None
         except (TransportError, *GARBLED):
             raise Unavailable("the IMAP connection was lost before the login") from None
         if client.takes_no_login:
-            raise self._closed(no_password(OFF))
+            raise self._gate.closed(no_password(OFF))
         if not client.asks_for_login:
             raise greeting("")
         return client
-
-    def _closed(self, error: TandemError) -> TandemError:
-        if isinstance(error, NoClientPassword):
-            self._gate.closed(error)
-        return error
 
     def _log_in(self, client: Client) -> None:
         client.begin(self._timeout)
@@ -327,15 +313,9 @@ class ImapDoor:
         except LoginError as error:
             if isinstance(error.__context__, IMAPClientAbortError):
                 raise Unavailable("the IMAP connection was lost during the login") from None
-            raise refusal(_said(error.__context__)) from None
+            raise refusal(said(error.__context__)) from None
         except (TransportError, IMAPClientError, *GARBLED):
             raise Unavailable("the IMAP connection was lost during the login") from None
-
-
-def _said(error: BaseException | None) -> str:
-    """The server's words. They are looked at, and never told."""
-    text = error.args[0] if error is not None and error.args else ""
-    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _check_limit(size: int, client: Client) -> None:

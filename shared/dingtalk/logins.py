@@ -20,7 +20,7 @@ from shared.sync.rows import LOGIN
 
 T = TypeVar("T")
 
-PAUSES = (30.0, 300.0, 900.0, 3600.0)
+PAUSES = (30.0, 120.0, 300.0, 900.0)
 """Seconds after the first, second ... login in a row of which nobody knows what came of it."""
 BUSY = 5.0
 """Seconds after which who found another one signing in is to try again."""
@@ -45,8 +45,8 @@ class Gate(Protocol):
         """Make the one login of a new connection, if it may be tried, and remember what came of it."""
         ...
 
-    def closed(self, refusal: NoClientPassword) -> None:
-        """The server said so before any login."""
+    def closed(self, error: TandemError) -> TandemError:
+        """-> `error`, which a server gave before any login. If it is NoClientPassword, it is left alone for a while."""
         ...
 
 
@@ -68,8 +68,8 @@ class Alone:
             self._refused = refusal
             raise
 
-    def closed(self, refusal: NoClientPassword) -> None:
-        """It may be open at the next look."""
+    def closed(self, error: TandemError) -> TandemError:
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,11 @@ class Logins:
             self._settle(lambda known: known.let_in(self._hash))
             return made
 
-    def closed(self, refusal: NoClientPassword) -> None:
-        with self._lock:
-            self._change(lambda known: replace(known, off=self._table.now() + AGAIN))
+    def closed(self, error: TandemError) -> TandemError:
+        if isinstance(error, NoClientPassword):
+            with self._lock:
+                self._change(lambda known: replace(known, off=self._table.now() + AGAIN))
+        return error
 
     # ---- the row
     def _read(self) -> tuple[Known, Entity | None]:

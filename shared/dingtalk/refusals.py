@@ -10,7 +10,8 @@ import re
 from shared.model.errors import NoClientPassword, TandemError, Unavailable
 from shared.model.shut import EXPIRED, OFF, REFUSED, REMEDIES, TEXTS, Why
 
-_OUTAGE = re.compile(r"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]", re.IGNORECASE)
+_OUTAGE = re.compile(r"\[(?:UNAVAILABLE|INUSE|SERVERBUG)\]", re.IGNORECASE)
+_BLAME = re.compile(r"lock|attempt|password|credential|锁|密码", re.IGNORECASE)
 _EXPIRED = re.compile(r"\[EXPIRED\]|\bexpired\b|过期|失效", re.IGNORECASE)
 _SERVICE = re.compile(r"imap|third.?party|client access|三方|客户端", re.IGNORECASE)
 _OFF = re.compile(
@@ -18,25 +19,31 @@ _OFF = re.compile(
 )
 
 
+def said(error: BaseException | None) -> str:
+    """The server's words in an error of imaplib's. They are looked at, and never told."""
+    text = error.args[0] if error is not None and error.args else ""
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+
+
 def no_password(why: Why) -> NoClientPassword:
     return NoClientPassword(f"{TEXTS[why]}: {REMEDIES[why]}", code=why)
 
 
-def refusal(said: str) -> TandemError:
+def refusal(words: str) -> TandemError:
     """Of the text of a NO to LOGIN. Unavailable where the server says that it could not look at the password."""
-    if _OUTAGE.search(said):
+    if _OUTAGE.search(words) and not _BLAME.search(words):
         return Unavailable("the IMAP server can sign nobody in just now", code="imap_login")
-    if _EXPIRED.search(said):
+    if _EXPIRED.search(words):
         return no_password(EXPIRED)
-    return no_password(OFF if _is_off(said) else REFUSED)
+    return no_password(OFF if _is_off(words) else REFUSED)
 
 
-def greeting(said: str) -> TandemError:
+def greeting(words: str) -> TandemError:
     """Of the text of a greeting that isn't OK: it came before any password."""
-    if _is_off(said):
+    if _is_off(words):
         return no_password(OFF)
     return Unavailable("the IMAP server's greeting doesn't ask for a login", code="imap_greeting")
 
 
-def _is_off(said: str) -> bool:
-    return bool(_SERVICE.search(said) and _OFF.search(said))
+def _is_off(words: str) -> bool:
+    return bool(_SERVICE.search(words) and _OFF.search(words))

@@ -150,11 +150,10 @@ class Session:
     def each_waiting(self) -> Iterator[Waiting]:
         return (waiting_of_json(e.value) for e in self._scan(WAITING))
 
-    def waiting_from(self, side: Side, start: str, limit: int) -> list[Waiting]:
-        """Of one side, as committed, by row: those after the row `start` ("": from the first)."""
-        first = f"{start}\0" if start else waiting_row(side, "")
-        rows = self._table.scan(self._partition, first, after(waiting_row(side, "")), limit)
-        return [waiting_of_json(e.value) for e in rows]
+    def waiting_after(self, side: Side, row: str) -> Iterator[Waiting]:
+        """Of one side, as committed, in the order of their rows: those after `row` ("": from the first)."""
+        start, end = f"{row}\0" if row else waiting_row(side, ""), after(waiting_row(side, ""))
+        return (waiting_of_json(e.value) for e in self._table.scan(self._partition, start, end))
 
     def all_waiting(self) -> list[Waiting]:
         return list(self.each_waiting())

@@ -35,7 +35,7 @@ from shared.sync.observe import look, prefetch, put_off, take, touched
 from shared.sync.plan import plan_link
 from shared.sync.postpone import postpone
 from shared.sync.quarantine import is_link_set_aside, rest_aside
-from shared.sync.rows import HINT, TREE, after, cursor_row, hint_row
+from shared.sync.rows import HINT, SHUT, TREE, after, cursor_row, hint_row
 from shared.sync.run import Run
 from shared.sync.settle import settle
 from shared.sync.shut import open_again
@@ -125,7 +125,8 @@ class Reconcile:
         due = set(run.session.due(run.now()))
         self._collect(hints)
         self._folders(due, deadline)
-        open_again(run, due, hint_row(DINGTALK, "") in {hint.key for hint in hints}, self._list_dingtalk)
+        if open_again(run, due, hint_row(DINGTALK, "") in {hint.key for hint in hints}, self._list_dingtalk):
+            due.discard(SHUT)
         self._plan_all(sorted(due))
         run.session.commit()
         carry_out(run, self._brake, deadline)
@@ -159,9 +160,9 @@ class Reconcile:
         run.session.commit()
         due |= set(run.session.due(run.now()))
 
-    def _list_dingtalk(self) -> None:
+    def _list_dingtalk(self, folders: list[str]) -> None:
         """Whatever has come there meanwhile is seen before anything that stood aside is copied."""
-        self._stream(DINGTALK, self._run.folders.ids(DINGTALK), anew=True)
+        self._stream(DINGTALK, folders, anew=True)
 
     # ---- collecting
     def _hints(self) -> list[Entity]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 from shared.model.errors import NoClientPassword, StoreUnavailable, TandemError
-from shared.model.links import Intent
+from shared.model.links import Intent, Waiting
 from shared.model.shut import EXPIRED, MISSING, OFF, PASSWORD, REFUSED, Why, why
 from shared.model.words import DINGTALK, OUTLOOK
 from shared.sync.rows import NOTE, SHUT, waiting_row
@@ -28,18 +29,22 @@ CAUSES: Mapping[Why, str] = {
 
 AGAIN = 900.0
 """Seconds between two looks whether another password is kept, or a server that takes none takes one now."""
-PAGE = 500
-"""Rows that are made due in one round."""
+FOLDERS = 5
+"""Folders that are listed in one round."""
+PAGE = 20
+"""Messages that are made due in one round: live ones are looked at after each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """`since`: epoch seconds. `opened`: somebody could sign in, and what stood aside is being made due, up to the row
-    `after`."""
+    """`since`: epoch seconds. `opened`: somebody could sign in, and DingTalk's folders were listed up to `folder`; once
+    all were `listed`, what stood aside is made due, so far up to the row `after`."""
 
     why: Why
     since: float
     opened: bool = False
+    folder: str = ""
+    listed: bool = False
     after: str = ""
     due: float | None = None
 
@@ -78,24 +83,28 @@ def stands(run: Run, cause: str) -> bool:
     return held is not None and not held.opened and CAUSES[held.why] == cause
 
 
-def open_again(run: Run, due: set[str], asked: bool, look: Callable[[], None]) -> None:
-    """If it is time, or somebody `asked`, see whether anybody can sign in; `look` lists DingTalk's folders."""
+def open_again(run: Run, due: set[str], asked: bool, look: Callable[[list[str]], None]) -> bool:
+    """If it is time, or somebody `asked`, see whether anybody can sign in; `look` lists these folders of DingTalk.
+    -> whether another round is wanted for it."""
     held = _held(run) if SHUT in due or asked else None
-    if held is None:
-        return
+    if held is None or not (held.opened or _opens(run, held)):
+        return False
     if not held.opened:
-        if not _opens(run, held):
-            return
-        look()
-        run.shut = None
-        held = replace(held, opened=True)
+        run.shut, held = None, replace(held, opened=True)
         _ask_notes(run)
-    _release(run, held)
+    if not held.listed:
+        rest = sorted(id for id in run.folders.ids(DINGTALK) if id > held.folder)
+        if rest:
+            look(rest[:FOLDERS])
+            _put(run, replace(held, folder=rest[:FOLDERS][-1]), run.now())
+            return True
+    return _release(run, replace(held, listed=True))
 
 
 def _opens(run: Run, held: Shut) -> bool:
     inbox = run.folders.id(DINGTALK, "inbox")
     if inbox is None:
+        _put(run, held, run.now() + AGAIN)
         return False
     try:
         run.replicas[DINGTALK].mark(inbox)
@@ -114,17 +123,22 @@ def _opens(run: Run, held: Shut) -> bool:
     return True
 
 
-def _release(run: Run, held: Shut) -> None:
-    """One page; of it the one that has waited longest is due first."""
-    rows = run.session.waiting_from(OUTLOOK, held.after, PAGE)
+def _release(run: Run, held: Shut) -> bool:
+    """One page; -> whether there may be another. Of it the one that has waited longest is due first."""
+    asides = (row for row in run.session.waiting_after(OUTLOOK, held.after) if _stands_aside(row))
+    rows = list(islice(asides, PAGE))
     for row in rows:
-        if row.reason == PASSWORD and row.due is None:
-            run.session.put_waiting(replace(row, due=row.first))
+        run.session.put_waiting(replace(row, due=row.first))
     if len(rows) < PAGE:
         run.session.drop_folder(SHUT)
     else:
         _put(run, replace(held, after=waiting_row(OUTLOOK, rows[-1].id)), run.now())
     run.session.commit()
+    return len(rows) == PAGE
+
+
+def _stands_aside(row: Waiting) -> bool:
+    return row.reason == PASSWORD and row.due is None
 
 
 def _ask_notes(run: Run) -> None:

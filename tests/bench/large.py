@@ -64,13 +64,8 @@ def cross(facts: dict[str, Any]) -> dict[str, float]:
     pair = Pair("p", "p", facts[OUTLOOK], facts[DINGTALK], 0.0)
     if facts["password"]:
         parts.secrets.set(password_name(pair.id), facts["password"])
-<<<<<<< HEAD:tests/bench/large_to_outlook.py
     replicas = Replicas(settings, parts, bytes(32))
-    with replicas.beside(pair, "dingtalk") as source, replicas.beside(pair, "outlook") as target:
-=======
-    replicas = Replicas(settings, parts)
     with replicas.beside(pair, side) as source, replicas.beside(pair, other(side)) as target:
->>>>>>> large1:tests/bench/large.py
         inbox = next(folder.id for folder in target.tree() if folder.role == "inbox")
         for id in facts["ids"]:
             Path("/proc/self/clear_refs").write_text("5")

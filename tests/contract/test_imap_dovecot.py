@@ -17,11 +17,7 @@ from imapclient import IMAPClient
 from sandbox.dingtalk import ImapServer
 from shared.dingtalk.imap import ImapDoor, Position, Sought
 from shared.dingtalk.mime import KEY_HEADER
-<<<<<<< HEAD
-from shared.dingtalk.preparing import prepare
-=======
 from shared.dingtalk.preparing import Prepared, prepare
->>>>>>> large1
 from shared.model.errors import MailboxFull, NoClientPassword, OutcomeUnknown, Refused
 from shared.model.spooled import whole
 from shared.ports.world import Into
