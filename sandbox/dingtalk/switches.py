@@ -78,6 +78,8 @@ class Switches:
     max_append: int = 50 * 1024 * 1024
     append_rules: bool = False
     """A rule that forwards or answers mail runs on an APPENDed message: counted as mail sent."""
+    append_files_into: str = ""
+    """The name of the folder into which a rule moves each APPENDed message; none: no rule does."""
     lockout_after: int | None = None
     """After so many refused logins the account takes no password at all."""
 
