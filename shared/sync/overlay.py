@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NoReturn
 
 from shared.model.errors import Conflict
-from shared.model.mail import Folder, Found, Observed, Trace
+from shared.model.mail import Folder, Found, Message, Observed, Trace
 from shared.ports.replica import Replica
 from shared.ports.state import ANY, Entity, Op, Table
 
@@ -72,11 +72,17 @@ class ReadOnly:
     ) -> Observed:
         return self._replica.observe(ids, cursors, collections)
 
+    def fetch(self, id: str) -> Message:
+        return self._replica.fetch(id)
+
     def find(self, trace: Trace) -> Found:
         return self._replica.find(trace)
 
     def labels(self) -> frozenset[str] | None:
         return self._replica.labels()
+
+    def mark(self, folder: str) -> str:
+        return self._replica.mark(folder)
 
     def tree(self) -> tuple[Folder, ...]:
         return self._replica.tree()
@@ -85,6 +91,6 @@ class ReadOnly:
         return self._replica.is_empty(folder)
 
     def create(self, *args: object, **more: object) -> NoReturn:
-        raise AssertionError("a preview has no effects, and fetches nothing for them")
+        raise AssertionError("a preview has no effects")
 
-    write = create_folder = rename_folder = move_folder = delete_folder = fetch = mark = create
+    write = create_folder = rename_folder = move_folder = delete_folder = create
