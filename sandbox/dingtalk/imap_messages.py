@@ -41,6 +41,8 @@ def append(session: ImapSession, args: list[bytes]) -> Reply:
     at = received if switches.honours_internaldate else now
     message = store.add(folder.id, mime, received=at, by="client", **state_of(session, flags & FLAGS.keys()))
     session.world.sent_mail += switches.append_rules
+    for other in [f for f in store.folders.values() if f.name == switches.append_files_into]:
+        store.move(message, other.id)
     code = f"[APPENDUID {folder.uidvalidity} {message.uid}] " if switches.appenduid else ""
     return b"", f"{code}APPEND completed"
 

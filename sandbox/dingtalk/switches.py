@@ -88,6 +88,8 @@ class Switches:
     refused login."""
     ends_sessions: bool = False
     """Who signed in with a password that wouldn't be taken any more is thrown out at the next command."""
+    append_files_into: str = ""
+    """The name of the folder into which a rule moves each APPENDed message; none: no rule does."""
     lockout_after: int | None = None
     """After so many refused logins the account takes no password at all."""
 

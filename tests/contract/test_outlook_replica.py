@@ -33,7 +33,7 @@ from shared.model.words import Flag
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
 from shared.outlook.tokens import AppTokens
-from shared.outlook.transport import Graph
+from shared.outlook.transport import PARTS, Graph
 from shared.ports.world import HttpRequest, HttpResponse, TransportError
 from tests.support.files import Folder
 from tests.support.graph import CountedRandom, NoExecutor
@@ -260,12 +260,14 @@ def test_a_draft_is_known_for_one(desk: Desk) -> None:
     assert desk.item(desk.tenant.make("drafts", flags=None)["id"]).draft
 
 
-def test_what_somebody_deleted_for_good_is_not_there() -> None:
+@pytest.mark.parametrize("others", [0, 2 * PARTS - 1], ids=["alone", "in two full batches"])
+def test_what_somebody_deleted_for_good_is_not_there(others: int) -> None:
     desk = Desk(delete_lands_in="recoverable")
-    id = desk.arrives()
+    id, rest = desk.arrives(), [desk.arrives(id=f"{number}@x") for number in range(others)]
     assert desk.tenant.mail("DELETE", f"/messages/{id}").status == 204
     assert desk.tenant.mail("GET", f"/messages/{id}").status == 200, "a read by id still finds it"
-    assert desk.replica.observe([id]).items == {id: None}
+    items = desk.replica.observe([id, *rest]).items
+    assert [known for known, item in items.items() if item is None] == [id]
 
 
 def test_content_comes_as_the_original_bytes(desk: Desk) -> None:

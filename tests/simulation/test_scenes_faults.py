@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -158,3 +159,96 @@ def _lose(scene: Scene) -> None:
         store.purge(message)
     for log in store.index._logs.values():
         log.clear()
+
+
+@BOTH_WAYS
+def test_a_change_whose_message_is_deleted_while_nobody_knows_what_became_of_it_leaves_nothing_open(side: Side) -> None:
+    scene, there = Faulty(), other(side)
+    scene.linked(side, "a")
+
+    def deleted_meanwhile(name: str, fate: Fate) -> bool:
+        scene.purge(there, "a")
+        return lost_answer(name, fate)
+
+    scene.spoil = deleted_meanwhile
+    scene.read(side, "a")
+    scene.run(2400.0)
+    assert scene.spoil is None
+    assert scene.places("a") == {side: ["inbox"], there: []}
+    assert scene.status.open_intents == 0
+    with scene.no_writes():
+        scene.run(900.0)
+
+
+@pytest.mark.parametrize("fault", [lost_answer, late])
+def test_a_move_in_dingtalk_without_an_answer_is_found_under_the_id_that_it_gave_the_message(
+    fault: Callable[[str, Fate], bool],
+) -> None:
+    scene = Faulty()
+    scene.office.dingtalk.switches = replace(scene.office.dingtalk.switches, move_keeps_id=False)
+    scene.linked("outlook", "a")
+    before = scene.one("dingtalk", "a").id
+    scene.spoil = fault
+    scene.move("outlook", "a", "Shipments")
+    scene.run(900.0)
+    assert scene.spoil is None
+    assert scene.places("a") == {s: ["Shipments"] for s in SIDES}
+    assert scene.one("dingtalk", "a").id != before
+    scene.read("dingtalk", "a")
+    scene.run()
+    assert scene.one("outlook", "a").read
+
+
+@BOTH_WAYS
+def test_our_copy_that_a_person_deletes_just_when_its_original_came_late_is_gone_and_the_rest_stays(side: Side) -> None:
+    scene = Faulty()
+
+    def delete_it(name: str, fate: Fate) -> bool:
+        if "/move" not in name:
+            return False
+        scene.box(side).purge(next(m for m in scene.all(side, "a") if m.by == "client").id)
+        return never_done(name, fate)
+
+    scene.late_twin(side, "a")
+    scene.spoil = delete_it
+    scene.run(900.0)
+    assert scene.spoil is None
+    assert scene.live(side, "a") == scene.live(other(side), "a") == ["person"]
+    assert scene.status.open_intents == 0
+    with scene.no_writes():
+        scene.run(900.0)
+
+
+class Blind(Faulty):
+    """While `blind`, DingTalk shows no message by its id; `refused` counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.blind, self.refused = False, 0
+        super().__init__()
+
+    def _fate(self, world: World, kind: Kind, name: str) -> Fate:
+        fate = super()._fate(world, kind, name)
+        if self.blind and kind == "read" and "alimail" in name and "/messages/" in name:
+            self.refused += 1
+            fate.effect_after, fate.refuse = None, 503
+        return fate
+
+
+def test_a_change_whose_answer_was_lost_is_looked_at_until_the_vendor_can_say_what_became_of_it() -> None:
+    scene = Blind()
+    scene.linked("outlook", "a")
+
+    def goes_blind(name: str, fate: Fate) -> bool:
+        scene.blind = True
+        return lost_answer(name, fate)
+
+    scene.spoil = goes_blind
+    scene.read("outlook", "a")
+    scene.run(900.0)
+    assert scene.refused > 3
+    assert scene.status.open_intents == 1
+    scene.blind = False
+    with scene.no_writes():
+        scene.run(900.0)
+    assert scene.state("dingtalk", "a") == ("inbox", True, "none")
+    assert scene.status.open_intents == 0

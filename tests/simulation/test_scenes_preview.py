@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.sync.desk import Planned
 from tests.support.scene import Scene
 
@@ -49,3 +51,22 @@ def test_a_preview_shows_what_the_brake_would_hold() -> None:
 def _name(step: Planned) -> str:
     assert step.item is not None
     return step.item.message_id.partition("@")[0]
+
+
+def test_a_preview_finds_a_message_that_dingtalk_gave_another_id_and_says_where_it_will_go() -> None:
+    scene = Scene()
+    scene.office.dingtalk.switches = replace(scene.office.dingtalk.switches, move_keeps_id=False, tag_routes=True)
+    scene.set_policy(categories=True)
+    scene.linked("outlook", "a")
+    scene.change_pair(paused=True)
+    scene.move("dingtalk", "a", "Shipments")
+    scene.read("outlook", "a")
+    scene.run(5.0)
+    with scene.no_writes():
+        before = scene.office.rows()
+        steps = scene.desk(categories=True).preview(scene.pair).steps
+        assert scene.office.rows() == before
+    assert {step.side: (step.kind, dict(step.want)) for step in steps} == {
+        "outlook": ("write", {"folder": "Shipments"}),
+        "dingtalk": ("write", {"read": True}),
+    }

@@ -13,6 +13,7 @@ from shared.model.errors import NotFound, NotPermitted, OutcomeUnknown, Throttle
 from shared.model.mail import Item, Row, Trace
 from shared.model.spooled import whole
 from shared.outlook import mapping
+from shared.outlook.delta import LONGEST
 from shared.outlook.folders import WELL_KNOWN
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
@@ -138,6 +139,24 @@ def test_a_round_goes_on_to_its_end_and_its_cursor_is_below_the_base() -> None:
     assert (found.cursors, found.complete, found.removed) == ({"F": "/delta/3"}, frozenset(), frozenset())
     assert wire.log == ["GET /delta/0", "GET /delta/1", "GET /delta/2"]
     assert all("odata.maxpagesize=500" in r.headers["prefer"] for r in wire.requests)
+
+
+def test_a_long_delta_stops_after_some_pages_and_the_next_look_goes_on_there() -> None:
+    pages = [page(message(f"M{n}"), next=str(n + 1)) for n in range(LONGEST)]
+    replica, wire = mail(*pages, page(message("last"), delta="end"))
+    found = changes(replica)
+    assert [row.id for row in found.rows] == [f"M{n}" for n in range(LONGEST)]
+    assert found.cursors == {"F": f"/delta/{LONGEST}"}
+    rest = changes(replica, f"/delta/{LONGEST}")
+    assert ([row.id for row in rest.rows], rest.cursors) == (["last"], {"F": "/delta/end"})
+    assert len(wire.requests) == LONGEST + 1
+
+
+def test_what_lists_a_whole_folder_is_read_to_its_end_however_long_it_is() -> None:
+    pages = [page(message(f"M{n}"), next=str(n + 1)) for n in range(2 * LONGEST)]
+    found = changes(mail(*pages, page(message("last"), delta="end"))[0], None)
+    assert len(found.rows) == 2 * LONGEST + 1
+    assert (found.complete, found.cursors) == ({"F"}, {"F": "/delta/end"})
 
 
 @pytest.mark.parametrize("spelled", ["ann@contoso.example", "Ann@Contoso.example", "ann%40contoso.example"])
