@@ -48,7 +48,7 @@ class OldMail(Scene):
             id, twin = (self.boxes[side].deliver(mime) for side in (DINGTALK, OUTLOOK))
             self.old.append(id)
             mid = identity.hash("message-id", message_id)
-            session.put_link(Link(identity.key(DINGTALK, id), mid, False, End(id), End(twin), BASE))
+            session.put_link(Link(identity.key("dingtalk", id), mid, False, End(id), End(twin), BASE))
         self.stage.microsoft.take_notifications()  # lost, since there is nothing to do about them
         session.commit()
         leases.release(session.lease, "")
