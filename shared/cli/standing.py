@@ -58,7 +58,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for sc
 
 def _told(pair: Pair, status: Status, has_password: bool, now: float, every: float) -> dict[str, Any]:
     """`every`: seconds between two looks at it."""
-    from shared.sync.sweep import duration
+    from shared.sync.sweep import duration, rest
 
     brake, shut = status.brake, _shut(status, has_password)
     return {
@@ -76,7 +76,8 @@ def _told(pair: Pair, status: Status, has_password: bool, now: float, every: flo
         "sweep": {
             "ended": status.sweep.ended,
             "took": status.sweep.took or None,
-            "takes": duration(status.links, status.folders, every),
+            "takes": status.sweep.took or duration(status.links, status.folders, every),
+            "every": max(rest(every), status.sweep.took, duration(status.links, status.folders, every)),
             "pages": status.sweep.pages,
         },
         "last_run": status.ended,
@@ -113,7 +114,8 @@ def _lines(pair: Pair, facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines += [("in step", f"{facts['links']} messages"), ("last run", clock(facts["last_run"]))]
     sweep = facts["sweep"]
     ended = f"the last one ended {clock(sweep['ended'])}" if sweep["ended"] else "none has ended yet"
-    lines.append(("full sweep", f"takes about {_span(sweep['takes'])}; {ended}"))
+    takes, every = _span(sweep["takes"]), _span(sweep["every"])
+    lines.append(("full sweep", f"takes about {takes}, one in {every}; {ended}"))
     if facts["last_error"]:
         lines.append(("it failed", facts["last_error"]))
     if facts["one_way"]:

@@ -23,7 +23,7 @@ from shared.sync.watch import DAY, differing
 log = logging.getLogger("tandem.sync")
 
 LONGEST = 5.0
-"""Seconds that a look may read pages of folders whose counters moved, if looks don't come more often than that."""
+"""Seconds that a look reads pages of folders whose counters moved, and no longer than until the next look."""
 LATELY = 90.0
 """Seconds in which an effect of ours may have moved the counters that a look sees."""
 MISSING = 200
@@ -105,7 +105,7 @@ class Sweeper:
         return [what for what in unexplained if self._folders.key(DINGTALK, what.folder) not in keys]
 
     def _read_moved(self) -> set[str]:
-        found, until = set[str](), self._now + min(LONGEST, self._every)
+        found, until = set[str](), self._table.now() + min(LONGEST, self._every)
         moved = {one.folder: one for one in self._sweep.moved}
         todo = [one for one in moved.values() if self._is_due(one)]
         agreed = self._agreed() if todo else {}

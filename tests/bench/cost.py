@@ -38,7 +38,8 @@ RTT = 100
 FOLDERS = 20
 SIZES = (1, 10, 20)
 TIMES = 7
-ROUND = 300.0
+ROUND, ROUNDS = 300.0, 6
+"""From one catch-up to the next, and from the beginning of one sweep to that of the next."""
 WORK = ("table read", "table write", "queue")
 
 
@@ -152,13 +153,13 @@ def counted() -> dict[str, dict[str, float]]:
     names = ("tick", "work", "notified", *WORK)
     still = {name: sum(spent[name] for spent in quiet) / len(quiet) for name in names}
     message = {name: sum(side[name] - still[name] for side in sides) / len(sides) for name in names}
-    return {"quiet": {name: still[name] / 3 for name in names}, "message": message}
+    return {"quiet": {name: still[name] / ROUNDS for name in names}, "message": message}
 
 
 def _spent(office: Office, counts: Counter[str], act: Callable[[], object]) -> Counter[str]:
     before = Counter(counts)
     act()
-    office.run(3 * ROUND)
+    office.run(ROUNDS * ROUND)
     return counts - before
 
 

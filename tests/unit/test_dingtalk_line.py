@@ -13,6 +13,8 @@ from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
 from shared.dingtalk.line import PARTITION, SharedLine
 from shared.model.errors import Conflict, Throttled
 from shared.ports.state import Op
+from shared.sync import schedule
+from shared.wiring import replicas
 from tests.support.dingtalk import StillClock
 from tests.support.table import TimedTable
 
@@ -155,3 +157,27 @@ def test_where_everybody_else_is_always_quicker_it_is_tried_again_later(tmp_path
 
     with pytest.raises(Throttled):
         SharedLine(Hopeless(tmp_path / "table.db"), "factory.example").join(0.5, PATIENCE)
+
+
+def test_the_sweeps_of_all_pairs_of_a_domain_take_a_quarter_of_its_rate_at_most(office: Office) -> None:
+    """In six processes, one pair each: pages beyond those of the looks, of which the schedule lets four in a second."""
+    rate, patience = replicas.SPARE, replicas.SOON
+    lines = [SharedLine(office.table, "factory.example/sweep") for _ in range(6)]
+    sweeps = [Bucket(office.clock, nullcontext(), line, patience=patience, rate=rate, block=1) for line in lines]
+    for n in range(6000):
+        office.ask(sweeps[n % 6])
+        office.pass_time(0.005)
+    assert 3.0 < len(office.left) / 30.0 <= 6.0
+    assert busiest(office.left) + schedule.SHARE / schedule.LOOK <= 0.25 * 40
+
+
+def test_a_process_that_is_alone_in_line_reads_it_once(office: Office) -> None:
+    process, reads = office.process(), []
+    office.table.get = lambda *asked: reads.append(asked) or TimedTable.get(office.table, *asked)  # type: ignore
+    for _ in range(6):
+        assert office.ask(process)
+        office.pass_time(0.4)
+    assert len(reads) == 1
+    assert office.ask(office.process())
+    assert office.ask(process)
+    assert busiest(office.left) <= 40
