@@ -101,7 +101,8 @@ def test_one_that_the_server_refuses_waits_and_the_others_come() -> None:
     scene.office.dingtalk.switches = replace(switches, max_append=5000)
     scene.arrive(OUTLOOK, "long", attachments={"a.pdf": b"x" * 6000})
     scene.come()
-    scene.settle()
+    scene.run(600.0)
+    assert all(len(scene.all(DINGTALK, id)) == 1 for id in scene.ids)
     assert scene.all(DINGTALK, "long") == []
     assert len(scene.waiting()) == 1
     scene.office.dingtalk.switches = switches
