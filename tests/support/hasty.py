@@ -1,7 +1,7 @@
 """`tandem serve` whose lease and waits are as short as simulated vendors bear, which real ones don't, so that no test
 waits for minutes: python -m tests.support.hasty serve --port 0. Everything else is as the settings say.
 
-With HASTY_UNPACED its requests to Alimail leave as fast as they can.
+With HASTY_UNPACED its requests to Alimail leave as fast as they can, with HASTY_PATIENT its times are the product's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.wiring import product, replicas
 from shared.wiring.settings import Settings
 
 TIMES: dict[str, Any] = {"timeout": 6.0, "grace": 0.0, "lease": 12.0, "reread": 3.0, "retry": 3.0, "busy": 1.0}
-UNPACED = "HASTY_UNPACED"
+UNPACED, PATIENT = "HASTY_UNPACED", "HASTY_PATIENT"
 
 
 def unpaced() -> None:
@@ -35,7 +35,8 @@ def _hasty(settings: Settings) -> product.Product:
 
 
 if __name__ == "__main__":
-    vars(serving)["build"] = _hasty
+    if not os.environ.get(PATIENT):
+        vars(serving)["build"] = _hasty
     if os.environ.get(UNPACED):
         unpaced()
     main.main()
