@@ -164,9 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=5000, help="of both sides together")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--delay", type=float, default=0.0, help="milliseconds that a vendor takes longer"
-    )
+    parser.add_argument("--delay", type=float, default=0.0, help="milliseconds that a vendor takes longer")
     parser.add_argument("--cases", default=",".join(CASES), help="some of: " + ", ".join(CASES))
     parser.add_argument("--no-limits", action="store_true", help="no vendor limits its requests, and the app its own")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
