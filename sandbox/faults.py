@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -123,7 +124,8 @@ def catalogue() -> str:
 class Faults:
     """What becomes of the n-th request at each door: the same for the same seed. Nothing fails until `begin`.
 
-    `rtt`: seconds that every answer comes later, of HTTP and of IMAP. KeyError for a plan that isn't there."""
+    `rtt`: seconds that every answer comes later, of HTTP and of IMAP; `carried`: bytes of requests and answers, without
+    headers, by door. KeyError for a plan that isn't there."""
 
     def __init__(self, plan: str = "", seed: int = 1, rtt: float = 0.0) -> None:
         self._seed, self.rtt = seed, rtt
@@ -132,6 +134,7 @@ class Faults:
         self._held: list[Delivery] = []
         self._post_dice = random.Random(f"{seed}:post")
         self.met = 0
+        self.carried: Counter[str] = Counter()
         self.use(plan)
 
     def use(self, plan: str) -> None:
@@ -197,6 +200,11 @@ class Door:
         self._numbers = itertools.count()
 
     def handle(self, request: Request) -> Response:
+        response = self._answer(request)
+        self._faults.carried[self._name] += len(request.body) + len(response.body)
+        return response
+
+    def _answer(self, request: Request) -> Response:
         faults = self._faults
         dice = faults.dice(self._name, next(self._numbers))
         plan = faults.fate(dice)
@@ -242,6 +250,7 @@ class FaultySession:
         return self._exchange(self._session.greeting)
 
     def feed(self, data: bytes) -> bytes:
+        self._faults.carried["imap"] += len(data)
         return self._exchange(lambda: self._session.feed(data))
 
     def _exchange(self, ask: Callable[[], bytes]) -> bytes:
@@ -254,6 +263,7 @@ class FaultySession:
         if how == "refused":
             return b""
         said = ask()
+        faults.carried["imap"] += len(said)
         if said:
             time.sleep(faults.rtt + (LATE * dice.random() if how == "late" else 0.0))
         return {"cut": said[: len(said) // 2], "lost": b""}.get(how, said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -14,8 +14,10 @@ from typing import Any, Self
 from sandbox.demo.meter import Meter
 from sandbox.demo.office import Person, furnish
 from sandbox.dingtalk import DingTalkMail, DingTalkOpen, ImapServer, OpenServer
+from sandbox.dingtalk import Switches as DingTalkSwitches
 from sandbox.faults import Door, Faults, ImapDoor
 from sandbox.microsoft import Microsoft365
+from sandbox.microsoft import Switches as MicrosoftSwitches
 from sandbox.microsoft.server import MicrosoftServer
 from sandbox.people import PeopleDoor
 from sandbox.web import Request, Response, Server, Vendor
@@ -41,10 +43,19 @@ class SandboxPair:
 
 class Vendors:
     """Run from `with` to its end. `pairs`: how many people; `faults`: what goes wrong on the way to them once somebody
-    says that it may begin. All they hold is gone afterwards."""
+    says that it may begin; `clock`: in epoch seconds. All they hold is gone afterwards."""
 
-    def __init__(self, *, pairs: int = 2, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        pairs: int = 2,
+        faults: Faults | None = None,
+        clock: Callable[[], float] = time.time,
+        microsoft: MicrosoftSwitches | None = None,
+        dingtalk: DingTalkSwitches | None = None,
+    ) -> None:
         self.faults = faults or Faults()
+        self._clock, self._microsoft, self._dingtalk = clock, microsoft, dingtalk
         self._stack = ExitStack()
         self.pairs = [_pair(number) for number in range(1, pairs + 1)]
         self.people: list[Person] = []
@@ -66,13 +77,20 @@ class Vendors:
         self._furnish()
 
     def _start_vendors(self) -> None:
-        chance = random.Random()
+        chance, clock = random.Random(), self._clock
         self.microsoft = Microsoft365(
-            clock=time.time, random=chance, tenant_id=TENANT, client_id=CLIENT, client_secret=SECRET
+            clock=clock,
+            random=chance,
+            switches=self._microsoft,
+            tenant_id=TENANT,
+            client_id=CLIENT,
+            client_secret=SECRET,
         )
-        self.dingtalk = DingTalkMail(clock=time.time, random=chance, client_id=ALI_CLIENT, client_secret=ALI_SECRET)
+        self.dingtalk = DingTalkMail(
+            clock=clock, random=chance, switches=self._dingtalk, client_id=ALI_CLIENT, client_secret=ALI_SECRET
+        )
         self.open_platform = DingTalkOpen(
-            clock=time.time, random=chance, corp_id=CORP_ID, app_key=APP_KEY, app_secret=APP_SECRET
+            clock=clock, random=chance, corp_id=CORP_ID, app_key=APP_KEY, app_secret=APP_SECRET
         )
         self._open = OpenServer(self.open_platform)
         self._stack.callback(self._open.close)

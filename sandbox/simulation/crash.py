@@ -4,7 +4,7 @@ restarted at once or after the longest request."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.dingtalk import Switches as DingTalkSwitches
 from sandbox.microsoft import Switches as MicrosoftSwitches
@@ -90,6 +90,22 @@ def _folder_renamed(side: str) -> Act:
     return act
 
 
+def _old_mail(stage: Stage, oracle: Oracle) -> None:
+    """From before the pair: one on each side, and one that both have."""
+    pair, boxes = stage.office.pair, stage.mailboxes
+    stage.office.pairs.save(replace(pair, since=stage.world.now + 1.0))
+    for serial, sides in enumerate((("outlook",), ("dingtalk",), ("outlook", "dingtalk"))):
+        addresses = [boxes[side].address for side in sides]
+        message_id, mime = letter("li.na@supplier.example", addresses, serial, stage.world.now)
+        for side in sides:
+            oracle.arrived(side, message_id, False, len(sides) > 1)
+            boxes[side].deliver(mime)
+
+
+def _asked_for(stage: Stage, oracle: Oracle) -> None:
+    stage.office.product().desk.backfill(stage.office.pair, 0.0, None)
+
+
 def _set(box: Mailbox, id: str, field: str) -> None:
     if field == "read":
         box.set_read(id, True)
@@ -108,6 +124,7 @@ SCENARIOS: dict[str, tuple[Act, ...]] = {
     "a message is flagged in DingTalk": (_arrives("outlook"), _changes("dingtalk", "flag")),
     "a message is trashed in Outlook": (_arrives("dingtalk"), _changes("outlook", "folder")),
     "a message is trashed in DingTalk": (_arrives("outlook"), _changes("dingtalk", "folder")),
+    "old mail is asked for": (_old_mail, _asked_for),
     "a folder with a message is made in DingTalk": (_folder_made("dingtalk"),),
     "a folder is renamed in DingTalk": (_folder_made("dingtalk"), _folder_renamed("dingtalk")),
 }

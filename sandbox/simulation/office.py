@@ -73,7 +73,14 @@ class Office:
             world, {"graph.test": microsoft, "login.test": microsoft, "alimail.test": dingtalk}
         )
         self._secrets.set("imap-pair-1", "client-password")
-        Pairs(SimTable(World(0), self._stored)).add(Pair("pair-1", "Chan", OUTLOOK, DINGTALK, since=EPOCH))
+        self.pairs = Pairs(SimTable(World(0), self._stored))
+        self.pairs.add(Pair("pair-1", "Chan", OUTLOOK, DINGTALK, since=EPOCH))
+
+    @property
+    def pair(self) -> Pair:
+        pair = self.pairs.get("pair-1")
+        assert pair is not None
+        return pair
 
     def product(self, skew: float = 0.0, schema: Schema = SCHEMA) -> Product:
         """A fresh process of the product; its clock is off by `skew` seconds. `schema`: the shape of rows it knows."""

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from shared.model.errors import WrongSettings
@@ -24,7 +25,7 @@ from shared.sync.lease import Leases
 from shared.sync.ledger import Session
 from shared.sync.match import OLD
 from shared.sync.reconcile import Reconcile
-from shared.sync.rows import BACKFILL, POSITION, position_row
+from shared.sync.rows import BACKFILL, HINT, POSITION, after, due_row, position_row
 from shared.sync.run import Run
 from shared.sync.windows import Place, Window, window
 
@@ -36,6 +37,10 @@ LONGEST = 10.0
 """Seconds after which no further effect of a chunk begins."""
 SOON = 1.0
 """Seconds between two turns: the lease is given back only after the next one was asked for."""
+ECHO = 60.0
+"""Seconds in which news of a copy of ours is about its making."""
+LATEST = 30.0
+"""Seconds after which a backfill that nothing was heard of is overdue, so that somebody wakes its pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,9 @@ class Progress:
     """Times in epoch seconds. `since`: how far back it goes; `top`: where it began; `position`: everything from here on
     was dealt with in this pass, `reached`: in any pass. `total`: messages of both sides that the preview counted, None
     without one; `passed`: those that the first pass has gone by; `passes`: that are over. `news`: whether this pass
-    found something to do. `called`: when the message for its next
-    turn comes. `again`: up to where, from the position on, messages were copied
-    that no listing has shown since. `ended`: None while it goes on."""
+    found something to do. `called`: when the message for its next turn comes. `again`: up to where, from the position
+    on, messages were copied that no listing has shown since. `ended`: None while it goes on. `due`: when it is overdue,
+    None once it has ended."""
 
     since: float
     top: float
@@ -59,6 +64,7 @@ class Progress:
     news: bool = False
     again: float = 0.0
     ended: float | None = None
+    due: float | None = None
 
 
 def progress_of(value: Mapping[str, Any] | None) -> Progress | None:
@@ -80,8 +86,10 @@ def start(table: Table, queue: WorkQueue, pair: Pair, since: float, total: int |
         raise WrongSettings(f"a backfill of pair {pair.id} is going on; `tandem status` says how far it is")
     top = math.ceil(now)
     reached = min(pair.since, old.reached if old else pair.since)
-    fresh = Progress(math.floor(since), top, top, reached, now, now, total)
-    table.transact(name, [Op("put", BACKFILL, asdict(fresh), if_match=row.etag if row else "")])
+    due = now + LATEST
+    fresh = Progress(math.floor(since), top, top, reached, now, now, total, due=due)
+    ops = [Op("put", BACKFILL, asdict(fresh), if_match=row.etag if row else ""), Op("put", due_row(due, BACKFILL), {})]
+    table.transact(name, ops)
     call(queue, pair.id, fresh)
 
 
@@ -95,7 +103,7 @@ def reconcile(run: Run, leases: Leases, table: Table, queue: WorkQueue, message:
     message was lost goes on."""
     worker = Reconcile(run, leases, table, partition(run.pair.id))
     if bulk:
-        run.must_yield = leases.is_dirty
+        run.must_yield = partial(_is_live_work_waiting, run.session, leases, table, partition(run.pair.id))
     if message.get("cause") == CAUSE:
         before = progress_of(run.session.value(BACKFILL))
         if before is None or before.called != message.get("turn"):
@@ -114,8 +122,24 @@ def reconcile(run: Run, leases: Leases, table: Table, queue: WorkQueue, message:
         call(queue, run.pair.id, going_on, SOON)
 
 
+def _is_live_work_waiting(session: Session, leases: Leases, table: Table, name: str) -> bool:
+    """Whether anybody wants the lease for more than to look at copies that were just made under it, of which one of the
+    vendors tells at once: those are looked at after the turn."""
+    if not leases.is_dirty():
+        return False
+    hinted = [hint.key[len(HINT) :].split(":", 1) for hint in table.scan(name, HINT, after(HINT))]
+    items: list[tuple[Side, str]] = [(cast(Side, side), id) for side, id in hinted]
+    session.prefetch_items(items)
+    return not items or not all(_is_echo(session, side, id) for side, id in items)
+
+
+def _is_echo(session: Session, side: Side, id: str) -> bool:
+    link = session.link_of(side, id)
+    return link is not None and link.copy == side and session.now() - link.written < ECHO
+
+
 def put(session: Session, progress: Progress) -> None:
-    session.put_row(BACKFILL, asdict(progress))
+    session.put_folder(BACKFILL, asdict(progress), None if progress.ended else session.now() + LATEST)
 
 
 class Backfill:
@@ -219,11 +243,11 @@ class Backfill:
         found = _ids(_rows(shown)) if now.passes == 0 else []
         passed = now.passed + sum(not self._is_our_copy(side, id) for side, id in found)
         reached = min(now.reached, shown.start)
-        after = replace(now, position=shown.start, reached=reached, passed=passed)
+        moved = replace(now, position=shown.start, reached=reached, passed=passed)
         if shown.start <= now.since:
-            after = self._end_pass(after)
-        self._now = after
-        put(session, after)
+            moved = self._end_pass(moved)
+        self._now = moved
+        put(session, moved)
         session.commit()
 
     def _end_pass(self, now: Progress) -> Progress:

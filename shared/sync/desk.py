@@ -149,8 +149,9 @@ class Desk:
         replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
         return foresee(self._table, pair, replicas, since, told)
 
-    def backfill(self, pair: Pair, since: float, total: int) -> None:
-        """Begin it; `total` is what was foreseen. WrongSettings while another one is going on."""
+    def backfill(self, pair: Pair, since: float, total: int | None) -> None:
+        """Begin it; `total` is what was foreseen, None when nobody looked. WrongSettings while another one is going
+        on."""
         start(self._table, self._queue, pair, since, total)
 
     # ---- what would be done

@@ -156,13 +156,16 @@ class Session:
         return {e.key: e.value for e in self._scan(prefix)} | fresh
 
     def due(self, until: float, limit: int = 200) -> list[str]:
-        """Names of the rows (`l:…`, `u:…`, `i:…`) that are due."""
+        """Names of the rows (`l:…`, `u:…`, `i:…`) that are due. A backfill is never among them: it has messages of its
+        own, and its due time only tells whether they were lost."""
         rows = self._table.scan(self._partition, DUE, due_row(until, "~"), limit)
-        return [row.key.split(":", 2)[2] for row in rows]
+        return [name for row in rows if (name := row.key.split(":", 2)[2]) != BACKFILL]
 
     def next_due(self) -> float | None:
-        for row in self._table.scan(self._partition, DUE, after(DUE), 1):
-            return float(row.key.split(":", 2)[1])
+        for row in self._table.scan(self._partition, DUE, after(DUE), 2):
+            _, due, name = row.key.split(":", 2)
+            if name != BACKFILL:
+                return float(due)
         return None
 
     # ---- writing

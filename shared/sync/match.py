@@ -36,10 +36,22 @@ def plan_unlinked(run: Run, due: Iterable[str]) -> None:
         )
         run.session.prefetch_items((side, id) for id in ids)
         ids = [id for id in ids if _open(run, side, id, id in waiting[side] or id in run.hinted[side])]
+        likely = _likely_twins(run, side, ids)
+        run.prefetch(other(side), likely.values())
+        run.prefetch(side, likely)
         run.prefetch(side, ids, whole=True)
         for id in ids:
             if run.session.link_of(side, id) is None:
                 _decide(run, side, id)
+
+
+def _likely_twins(run: Run, side: Side, ids: Iterable[str]) -> dict[str, str]:
+    """By id of an old message, the one on the other side that it is probably linked with, and so not copied to."""
+    there = {row.message_id: row.id for row in run.window[other(side)].values() if row.message_id}
+    shown = run.window[side]
+    found = {id: there[mid] for id in ids if id in shown and (mid := shown[id].message_id) in there}
+    run.session.prefetch_items((other(side), id) for id in found.values())
+    return {id: twin for id, twin in found.items() if run.session.link_of(other(side), twin) is None}
 
 
 def _recent(run: Run, received: float) -> bool:

@@ -1,6 +1,7 @@
 """What a backfill takes, on the simulated clock: python -m tests.bench.backfill --messages 500
 
-CPU and memory are this process's, with both simulated vendors in it.
+CPU and memory are this process's, with both simulated vendors in it. With `--kills 20` half of the messages stand on
+each side, the app is a process of its own that is killed so often, and what came of it is printed.
 """
 
 from __future__ import annotations
@@ -9,9 +10,16 @@ import argparse
 import resource
 import time
 import tracemalloc
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from shared.model.words import SIDES, Side
+from tests.support.killed import Office, killed
 from tests.support.old_mail import OldMail
+
+WITHIN = 3600.0
+"""Seconds that it may go on after the last kill."""
 
 
 def measure(side: Side, messages: int, memory: bool) -> None:
@@ -32,14 +40,31 @@ def measure(side: Side, messages: int, memory: bool) -> None:
     print(f", peak of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
-def main() -> None:
+def kill(messages: int, kills: int, seed: int) -> int:
+    """-> exit status: 1 when anything is missing, doubled or different."""
+    half = messages // 2
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        office = Office(Path(folder), stack, {"outlook": half, "dingtalk": half}, limits=False)
+        seen = killed(office, kills, seed, WITHIN, lambda text: print(text, flush=True))
+    print(f"{half} messages on each side, {seen.kills} kills, {seen.working} of them at work, {seen.open} intents left")
+    print(f"{seen.seconds:.0f} s; afterwards {seen.compared}")
+    whole = {"outlook": 2 * half, "dingtalk": 2 * half, "differences": 0, "doubled": 0, "examples": []}
+    return int(seen.compared != whole)
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=500)
     parser.add_argument("--memory", action="store_true", help="trace allocations too, which is slow")
+    parser.add_argument("--kills", type=int, default=0, help="kill the served app so often")
+    parser.add_argument("--seed", type=int, default=1, help="draws when it is killed")
     asked = parser.parse_args()
+    if asked.kills:
+        return kill(asked.messages, asked.kills, asked.seed)
     for side in SIDES:
         measure(side, asked.messages, asked.memory)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
