@@ -176,7 +176,8 @@ class Backfill:
             if self._must_stop():
                 done = shown.above(some[0][1].received)
                 break
-            copied = self._decide(_ids(some)) or copied
+            if left := [(side, id) for side, id in _ids(some) if self._is_open(side, id)]:  # twins go together
+                copied = self._decide(left) or copied
         if done is not None:
             self._move(replace(self._now, again=done.end if copied else 0.0), done)
         return done is shown
