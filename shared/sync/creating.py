@@ -13,7 +13,7 @@ from shared.model.mail import Created, Message
 from shared.model.plans import State
 from shared.model.words import Side, other
 from shared.ports.replica import Copy
-from shared.sync.run import Run
+from shared.sync.run import SLACK, Run
 
 T = TypeVar("T")
 SMALL = 1_000_000
@@ -46,18 +46,25 @@ class Parcel:
 def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
     """The next batch, and the rest. Small copies into one side go together; other effects, of which each waits for the
     one before, in the order in which they were planned."""
-    first, size = todo[0], 0
+    first, size, most = todo[0], 0, _most(run)
     batch: list[Intent] = []
     for intent in todo:
         if first.kind != "create" and intent.kind != "create" and len(batch) < run.policy.batch:
             batch.append(intent)
-        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < run.policy.bulk:
+        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < most:
             own = _known_size(run, intent)
             if not batch or (size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL):
                 batch.append(intent)
                 size += own
     taken = {intent.id for intent in batch}
     return batch, [intent for intent in todo if intent.id not in taken]
+
+
+def _most(run: Run) -> int:
+    """Copies that may go together: the lease has to outlive the last of them."""
+    policy = run.policy
+    spare = policy.lease - policy.settle(ROOM) - SLACK
+    return max(1, min(policy.bulk, int(spare / APART)))
 
 
 def _known_size(run: Run, intent: Intent) -> int:
