@@ -13,7 +13,7 @@ from shared.model.mail import Created, Message
 from shared.model.plans import State
 from shared.model.words import Side, other
 from shared.ports.replica import Copy
-from shared.sync.run import Run
+from shared.sync.run import SLACK, Run
 
 T = TypeVar("T")
 SMALL = 1_000_000
@@ -51,7 +51,7 @@ def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
     for intent in todo:
         if first.kind != "create" and intent.kind != "create" and len(batch) < run.policy.batch:
             batch.append(intent)
-        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < run.policy.bulk:
+        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < most:
             own = _known_size(run, intent)
             small = size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL
             if not batch or (small and _is_outlived(run, len(batch) + 1, size + own)):
@@ -63,7 +63,7 @@ def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
 
 def _is_outlived(run: Run, count: int, size: int) -> bool:
     """Does the lease last until the effect of so many copies is certain, even if they are half as large again?"""
-    return run.policy.settle(size * 3 // 2) + APART * count < run.policy.lease
+    return run.policy.settle(size * 3 // 2) + APART * count + SLACK < run.policy.lease
 
 
 def _known_size(run: Run, intent: Intent) -> int:
