@@ -51,7 +51,7 @@ def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
     for intent in todo:
         if first.kind != "create" and intent.kind != "create" and len(batch) < run.policy.batch:
             batch.append(intent)
-        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < most:
+        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < run.policy.bulk:
             own = _known_size(run, intent)
             small = size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL
             if not batch or (small and _is_outlived(run, len(batch) + 1, size + own)):
