@@ -80,10 +80,10 @@ def _folder_renamed(side: str) -> Act:
 
 
 def _old_mail(stage: Stage, oracle: Oracle) -> None:
-    """From before the pair: one on each side, and one that both have."""
+    """From before the pair: two on each side, whose copies are made together, and one that both have."""
     pair, boxes = stage.office.pair, stage.mailboxes
     stage.office.pairs.save(replace(pair, since=stage.world.now + 1.0))
-    for serial, sides in enumerate((("outlook",), ("dingtalk",), ("outlook", "dingtalk"))):
+    for serial, sides in enumerate((*[("outlook",)] * 2, *[("dingtalk",)] * 2, ("outlook", "dingtalk"))):
         addresses = [boxes[side].address for side in sides]
         message_id, mime = letter("li.na@supplier.example", addresses, serial, stage.world.now)
         for side in sides:

@@ -15,7 +15,7 @@ from shared.model.spooled import size_of
 from shared.model.words import DINGTALK, Side, other
 from shared.ports.replica import Copy
 from shared.sync.large import weigh
-from shared.sync.run import Run
+from shared.sync.run import SLACK, Run
 from shared.sync.stubs import stub
 
 T = TypeVar("T")
@@ -56,8 +56,8 @@ class Parcel:
 
 
 def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
-    """The next batch, and the rest. Small copies into one side go together; other effects, of which each waits for the
-    one before, in the order in which they were planned."""
+    """The next batch, and the rest. Small copies into one side go together, as many as the lease outlives; other
+    effects, of which each waits for the one before, in the order in which they were planned."""
     first, size = todo[0], 0
     batch: list[Intent] = []
     for intent in todo:
@@ -65,11 +65,17 @@ def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
             batch.append(intent)
         elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < run.policy.bulk:
             own = _known_size(run, intent)
-            if not batch or (size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL):
+            small = size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL
+            if not batch or (small and _is_outlived(run, len(batch) + 1, size + own)):
                 batch.append(intent)
                 size += own
     taken = {intent.id for intent in batch}
     return batch, [intent for intent in todo if intent.id not in taken]
+
+
+def _is_outlived(run: Run, count: int, size: int) -> bool:
+    """Does the lease last until the effect of so many copies is certain, even if they are half as large again?"""
+    return run.policy.settle(size * 3 // 2) + APART * count + SLACK < run.policy.lease
 
 
 def _known_size(run: Run, intent: Intent) -> int:

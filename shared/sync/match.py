@@ -42,6 +42,9 @@ def plan_unlinked(run: Run, due: Iterable[str], everything: bool = False) -> Non
             for id in ids[run.policy.most :]:
                 _put_off(run, side, id)
             ids = ids[: run.policy.most]
+        likely = _likely_twins(run, side, ids)
+        run.prefetch(other(side), likely.values())
+        run.prefetch(side, likely)
         run.prefetch(side, ids, whole=True)
         for id in ids:
             if run.session.link_of(side, id) is None:
@@ -59,6 +62,15 @@ def _put_off(run: Run, side: Side, id: str) -> None:
     row = row or _unread(run, side, id)
     if row.due is None or row.due > now:
         run.session.put_waiting(replace(row, due=now))
+
+
+def _likely_twins(run: Run, side: Side, ids: Iterable[str]) -> dict[str, str]:
+    """By id of an old message, the one on the other side that it is probably linked with, and so not copied to."""
+    there = {row.message_id: row.id for row in run.window[other(side)].values() if row.message_id}
+    shown = run.window[side]
+    found = {id: there[mid] for id in ids if id in shown and (mid := shown[id].message_id) in there}
+    run.session.prefetch_items((other(side), id) for id in found.values())
+    return {id: twin for id, twin in found.items() if run.session.link_of(other(side), twin) is None}
 
 
 def _recent(run: Run, received: float) -> bool:

@@ -17,6 +17,8 @@ from shared.ports.replica import Replica
 
 MARGIN = 3600.0
 """Seconds by which the two sides' dates of one mail may differ."""
+ENOUGH = 50
+"""Messages of a folder that are worth a window."""
 Place = tuple[Side, str]
 """A side, and the vendor's id of a folder there."""
 
@@ -64,9 +66,9 @@ class _Stream:
     oldest: float = math.inf
     ended: bool = False
 
-    def read(self, below: float) -> None:
-        """Go on until a message from before `below` is shown, or to the end."""
-        while not self.ended and self.oldest >= below:
+    def read(self, below: float, count: int = 1) -> None:
+        """Go on until so many messages from before `below` are shown, or to the end."""
+        while not self.ended and sum(row.received < below for row in self.rows.values()) < count:
             page = next(self.pages, None)
             self.ended = page is None
             for row in page or ():
@@ -87,7 +89,7 @@ def window(
             continue
         side, folder = place
         stream = streams[place] = _Stream(replicas[side].history(folder, since - MARGIN, max(end, top)))
-        stream.read(below=end - 1.0)
+        stream.read(below=end - 1.0, count=ENOUGH)
         if not stream.ended:
             start = max(start, _start(stream.oldest, end))
     for stream in streams.values():

@@ -1,7 +1,7 @@
 """`tandem serve` whose lease and waits are as short as simulated vendors bear, which real ones don't, so that no test
 waits for minutes: python -m tests.support.hasty serve --port 0. Everything else is as the settings say.
 
-With HASTY_UNPACED its requests to Alimail leave as fast as they can.
+With HASTY_UNPACED its requests to Alimail leave as fast as they can, with HASTY_PATIENT its times are the product's.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Any
 
 from sandbox import main, serving
 from shared.dingtalk.bucket import Bucket
+from shared.sync import creating
 from shared.sync.run import Policy
 from shared.wiring import product, replicas
 from shared.wiring.settings import Settings
 
-TIMES: dict[str, Any] = {"timeout": 6.0, "grace": 0.0, "lease": 12.0, "reread": 3.0, "retry": 3.0, "busy": 1.0}
-UNPACED = "HASTY_UNPACED"
+TIMES: dict[str, Any] = {"timeout": 6.0, "grace": 0.0, "lease": 14.0, "reread": 3.0, "retry": 3.0, "busy": 1.0}
+APART = 0.1
+"""In the place of `creating.APART`: how long one copy has to wait for another that goes with it."""
+UNPACED, PATIENT = "HASTY_UNPACED", "HASTY_PATIENT"
 
 
 def unpaced() -> None:
@@ -35,7 +38,9 @@ def _hasty(settings: Settings) -> product.Product:
 
 
 if __name__ == "__main__":
-    vars(serving)["build"] = _hasty
+    if not os.environ.get(PATIENT):
+        vars(serving)["build"] = _hasty
+        vars(creating)["APART"] = APART
     if os.environ.get(UNPACED):
         unpaced()
     main.main()

@@ -7,16 +7,23 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
+from shared.model.errors import Conflict
+from shared.model.pairs import Pair
+from shared.ports.state import Op
+from shared.state.queue import SqliteQueue
 from shared.state.sqlite import SqliteTable
-from shared.sync.backfill import Progress, progress_of
+from shared.sync.backfill import Progress, progress_of, start
 from shared.sync.calls import partition
 from shared.sync.rows import BACKFILL, DIRTY, HINT, INTENT, LEASE, after
+from shared.sync.turns import SCHEDULE
 from shared.wiring.pairs import Pairs
+from tests.support.hasty import PATIENT, UNPACED
 from tests.support.old_vendors import OldProcess
 from tests.support.processes import ROOT, Served, environment, tandem, until
 
@@ -30,8 +37,8 @@ TAKEN = 60.0
 
 
 class Office:
-    """A pair whose mailboxes are in another process, and the `serve` processes that keep them in step. `program`: what
-    is run for `serve`."""
+    """A pair whose mailboxes are in another process, and the `serve` processes that keep them in step. `hasty`: with
+    the times of `tests.support.hasty`; `rtt`, `limits`: of the vendors. Without limits the app doesn't pace itself."""
 
     def __init__(
         self,
@@ -39,15 +46,20 @@ class Office:
         stack: ExitStack,
         holds: Mapping[str, int],
         *,
-        program: str = "tests.support.hasty",
+        hasty: bool = True,
         rtt: float = 0.0,
         limits: bool = True,
     ) -> None:
-        self._folder, self._stack, self._program, self._served = folder, stack, program, 0
+        self._folder, self._stack, self._served = folder, stack, 0
         self.vendors = OldProcess(folder, holds, rtt=rtt, limits=limits)
         stack.callback(self.vendors.close)
         self.settings = {**self.vendors.facts["settings"], **SETTINGS, "TANDEM_STATE": str(folder / "state")}
-        self.settings |= {} if limits else {"HASTY_UNPACED": "1"}
+        self.settings |= {} if limits else {UNPACED: "1"}
+        self.settings |= {} if hasty else {PATIENT: "1"}
+        self.add_pair()
+
+    def add_pair(self) -> None:
+        """As of now: what is there is old."""
         [pair] = self.vendors.facts["pairs"]
         facts = ["--name", pair["name"], "--outlook", pair["outlook"], "--dingtalk", pair["dingtalk"]]
         facts += ["--union-id", pair["union_id"], "--client-password-stdin", "--yes"]
@@ -63,7 +75,7 @@ class Office:
     def serve(self) -> Served:
         self._served += 1
         file = self._folder / f"serve-{self._served}.json"
-        command = [sys.executable, "-m", self._program, "serve", "--port", "0", "--ready", str(file)]
+        command = [sys.executable, "-m", "tests.support.hasty", "serve", "--port", "0", "--ready", str(file)]
         serving = Served(file, command, ROOT, environment(self.settings))
         self._stack.callback(serving.close)
         serving.ready()
@@ -71,9 +83,31 @@ class Office:
 
     # ---- what stands in the ledger
     def rows(self, prefix: str) -> dict[str, Mapping[str, Any]]:
-        table = SqliteTable(self._folder / "state" / "table.db")
-        [pair] = Pairs(table).served()
-        return {row.key: row.value for row in table.scan(partition(pair.id), prefix, after(prefix))}
+        found = self.table.scan(partition(self.pair.id), prefix, after(prefix))
+        return {row.key: row.value for row in found}
+
+    @property
+    def table(self) -> SqliteTable:
+        return SqliteTable(self._folder / "state" / "table.db")
+
+    @property
+    def pair(self) -> Pair:
+        [pair] = Pairs(self.table).served()
+        return pair
+
+    def ask(self) -> None:
+        """For all old mail, as `tandem backfill` does after its preview."""
+        start(self.table, SqliteQueue(self._folder / "state" / "queue.db"), self.pair, 0.0)
+
+    def catch_up(self) -> None:
+        """Have everything looked at at the next tick."""
+        with suppress(Conflict):
+            self.table.transact(SCHEDULE, [Op("delete", "catch-up")])
+
+    def lose(self) -> None:
+        """All that the product kept, while it isn't running."""
+        rmtree(self._folder / "state")
+        self.add_pair()
 
     def looked(self, serving: Served) -> None:
         """Wait until the first look is over."""
@@ -92,6 +126,11 @@ class Office:
     def is_quiet(self) -> bool:
         """Nobody is at it or wanted, and nothing is open."""
         return not (self.rows(LEASE)[LEASE]["holder"] or self.rows(DIRTY) or self.rows(HINT) or self.rows(INTENT))
+
+    def is_over(self) -> bool:
+        """The backfill has ended, and nothing is left to do."""
+        progress = self.progress()
+        return progress is not None and progress.ended is not None and self.is_quiet()
 
     def progress(self) -> Progress | None:
         return progress_of(self.rows(BACKFILL).get(BACKFILL))
@@ -127,12 +166,7 @@ def killed(
         seen.working += bool(lease["holder"])
         told(f"kill {seen.kills}: {left} open intents, {office.progress()}")
         serving = office.serve()
-    until(lambda: _is_over(office), within, lambda: f"{office.progress()}\n{serving.output()}")
+    until(office.is_over, within, lambda: f"{office.progress()}\n{serving.output()}")
     seen.compared, seen.seconds = office.vendors.ask("compared"), time.monotonic() - began
     assert serving.end() == 0, serving.output()
     return seen
-
-
-def _is_over(office: Office) -> bool:
-    progress = office.progress()
-    return progress is not None and progress.ended is not None and office.is_quiet()

@@ -10,9 +10,9 @@ import argparse
 import json
 import sys
 import time
+from base64 import encodebytes
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,11 @@ APART = 1800.0
 TEXT = "提单确认，请查收附件并回复。Please confirm the bill of lading and the packing list.\n" * 12
 EVERY = 10
 """One message in so many has an attachment."""
+ATTACHED = encodebytes(bytes(20_000)).decode()
 HOLDERS = ("outlook", "dingtalk", "both")
 PATIENCE = 120.0
+FILLED = 0.1
+"""Seconds that one more message may take to be put there, on a slow machine."""
 FREE = 10**9
 """A limit that nobody meets."""
 
@@ -87,15 +90,21 @@ def in_turn(holds: Mapping[str, int]) -> list[str]:
 
 def letter(number: int, to: str, at: float) -> bytes:
     """About 2 KB, one in ten with an attachment of 20 KB."""
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "li.na@supplier.example", to, f"訂單 {number}"
-    message["Message-ID"] = f"<old-{number}@mail.example>"
-    message["Date"] = format_datetime(datetime.fromtimestamp(int(at), UTC))
-    message.set_content(f"{number}\n{TEXT}")
-    if number % EVERY == 0:
-        message.add_attachment(bytes(20_000), maintype="application", subtype="pdf", filename="提单.pdf")
-        message.set_boundary(f"part-{number}")
-    return message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    content = f"{number}\n{TEXT}"
+    head = (
+        f"From: li.na@supplier.example\nTo: {to}\nSubject: Order {number}\nMessage-ID: <old-{number}@mail.example>\n"
+        f"Date: {format_datetime(datetime.fromtimestamp(int(at), UTC))}\nMIME-Version: 1.0\n"
+    )
+    plain = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+    if number % EVERY:
+        whole = f"{head}{plain}{content}"
+    else:
+        whole = (
+            f'{head}Content-Type: multipart/mixed; boundary="part"\n\n--part\n{plain}{content}\n--part\n'
+            'Content-Type: application/pdf; name="bill.pdf"\nContent-Disposition: attachment; filename="bill.pdf"\n'
+            f"Content-Transfer-Encoding: base64\n\n{ATTACHED}\n--part--\n"
+        )
+    return whole.replace("\n", "\r\n").encode()
 
 
 class Figures:
@@ -131,10 +140,16 @@ class Figures:
         }
 
     def change(self, count: int) -> None:
-        sides = list(self._boxes.values())
-        for box in sides:
-            for message in box.messages()[: 2 * (count // len(sides)) : 2]:
+        """The newest messages: every second one of them on one side."""
+        for number, box in enumerate(self._boxes.values()):
+            newest = sorted(box.messages(), key=lambda message: (-message.received_at, message.message_id))
+            for message in newest[number:count:2]:
                 box.set_read(message.id, not message.read)
+
+    def unlike(self) -> int:
+        """How many messages are read on one side and not on the other, or stand on one alone."""
+        one, two = ({(m.message_id, m.read) for m in box.messages()} for box in self._boxes.values())
+        return len({message_id for message_id, _ in one ^ two})
 
     def arrive(self) -> list[str]:
         ids = []
@@ -164,7 +179,7 @@ class OldProcess(Served):
         command = ["-m", "tests.support.old_vendors", "--ready", str(file), "--rtt", str(rtt)]
         command += [str(word) for name, count in holds.items() for word in (f"--{name}", count)]
         super().__init__(file, [sys.executable, *command, *([] if limits else ["--no-limits"])], ROOT, environment({}))
-        self.facts = self.ready()
+        self.facts = self.ready(PATIENCE + FILLED * sum(holds.values()))
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """A figure that changes nothing."""

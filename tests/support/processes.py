@@ -50,9 +50,9 @@ class Served:
     def pid(self) -> int:
         return self._process.pid
 
-    def ready(self) -> dict[str, Any]:
+    def ready(self, within: float = UP) -> dict[str, Any]:
         """What it says once it is up."""
-        end = time.monotonic() + UP
+        end = time.monotonic() + within
         while not self._ready.exists():
             assert self._process.poll() is None, self.output()
             assert time.monotonic() < end, self.output()

@@ -109,12 +109,12 @@ def test_a_folder_is_read_through_until_what_moved_its_counters_was_met_and_once
 
 def test_status_says_how_long_a_full_sweep_takes_and_when_the_last_one_ended() -> None:
     sweep = Sweep(began=0.0).finished(2400.0, doubted=False)
-    plain = Status(5000, 0, 0, (), (), 0, None, None, "", None, (), 20, Sweep())
+    plain = Status(5000, 0, 0, (), (), 0, None, None, "", None, (), None, 20, Sweep())
     pair = Pair("pair-1", "", "a@office.example", "a@factory.example", since=0.0)
-    told = standing._told(pair, plain, 30.0)
+    told = standing._told(pair, plain, True, 0.0, 30.0)
     assert told["sweep"] == {"ended": None, "took": None, "takes": 2130.0, "every": 2130.0, "pages": 0}
     assert dict(standing._lines(pair, told))["full sweep"] == "takes about 36 min, one in 36 min; none has ended yet"
-    told = standing._told(pair, replace(plain, sweep=sweep), 30.0)
+    told = standing._told(pair, replace(plain, sweep=sweep), True, 0.0, 30.0)
     assert (told["sweep"]["took"], told["sweep"]["ended"]) == (2400.0, 2400.0)
     assert "takes about 40 min, one in 40 min" in dict(standing._lines(pair, told))["full sweep"]
 
