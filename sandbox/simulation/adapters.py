@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 from sandbox.simulation.world import Kind, NoAnswer, Refusal, World
 from sandbox.web import Request, Response, Vendor
 from shared.model.errors import Conflict, StoreUnavailable, Unavailable
-from shared.model.spooled import whole
 from shared.ports.state import ANY, Entity, Op, Poisoned, Received
 from shared.ports.world import HttpRequest, HttpResponse, TooMuch, TransportError
 from shared.state.limits import check_transaction
@@ -77,7 +76,7 @@ class SimTransport:
         vendor = self._vendors[host]
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers.setdefault("host", host)
-        sent = Request(request.method, "/" + target, headers, whole(request.spooled or request.body))
+        sent = Request(request.method, "/" + target, headers, request.body)
         name = f"{request.method} {host} {_digest(sent)}"
         try:
             answer = self._world.call(

@@ -72,12 +72,15 @@ class Wire(imaplib.IMAP4):
             raise TransportError("the answer to an IMAP command has no end")
 
     def send(self, data: Any) -> None:
-        is_message = data is self._message
+        is_message, left = data is self._message, len(data)
         for piece in pieces_of(data.content if is_message else data):
-            if self._clock.monotonic() > self.deadline:
-                raise TransportError("no time is left for the rest of a message")
+            left -= len(piece)
+            if left < 0 or self._clock.monotonic() > self.deadline:
+                raise TransportError("no time is left for the rest of a message, or it is longer than announced")
             self.underway = self.underway or is_message
             self._stream.write(piece)
+        if left:  # what is said next would be taken for the end of it
+            raise TransportError("a message is shorter than announced")
         if is_message:
             self._more = len(data) / FAST
 

@@ -57,8 +57,7 @@ class Into:
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """`effect`: the request changes something at the vendor, so a missing answer leaves its outcome unknown. `timeout`
-    is for all of it, body and answer: whoever asks for much gives much. `spooled`: a body that is too large for memory,
-    in the place of `body`. `into`: for an answer of 2xx alone."""
+    is for all of it, body and answer: whoever asks for much gives much. `into`: for an answer of 2xx alone."""
 
     method: str
     url: str
@@ -66,7 +65,6 @@ class HttpRequest:
     body: bytes = b""
     timeout: float = 30.0
     effect: bool = False
-    spooled: Spooled | None = None
     into: Into | None = None
 
 

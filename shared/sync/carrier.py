@@ -172,8 +172,8 @@ UNSURE = "unsure"
 
 
 def _size(message: Message) -> int:
-    """Of the original as it is, or of everything in it."""
+    """As encoded."""
     if message.mime is not None:
         return size_of(message.mime)
     texts = len(message.text.encode()) + len(message.html.encode())
-    return texts + sum(size_of(one.content) for one in message.attachments)
+    return texts + sum((size_of(one.content) + 2) // 3 * 4 for one in message.attachments)

@@ -14,6 +14,7 @@ from shared.model.metrics import LAG, MIRRORED
 from shared.model.pairs import Pair
 from shared.model.plans import Policy as Preferences
 from shared.model.plans import State
+from shared.model.spooled import LARGEST_ENCODED
 from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.ports.replica import Replica
 from shared.ports.state import WorkQueue
@@ -35,7 +36,8 @@ class Policy:
     `junk`: whether what is first seen in junk is copied to junk. `categories`: whether they cross. `receipts`: whether
     Outlook may answer requests for receipts, by reading and by trashing unread; DingTalk is always taken to do so.
     `notes`: whether people are told by notes in their mailboxes, with times in `zone`.
-    `large`: bytes above which a message is carried beside the runs; `largest`: above which it isn't carried at all.
+    `large`: bytes above which a message is carried beside the runs; `largest`: above which, as encoded, it isn't
+    carried at all.
     `delete_folders`: sides on which an emptied folder is deleted; elsewhere it stays, empty."""
 
     timeout: float = 30.0
@@ -61,7 +63,7 @@ class Policy:
     categories: bool = False
     receipts: Literal["careful", "on_read", "never_sent"] = "careful"
     large: int = 3_900_000
-    largest: int = 150 << 20
+    largest: int = LARGEST_ENCODED
     delete_folders: tuple[Side, ...] = SIDES
     notes: bool = True
     zone: tzinfo = UTC

@@ -29,10 +29,9 @@ def stub(run: Run, intent: Intent) -> Message:
     side = other(intent.side)
     head, item = run.replicas[side].head(intent.source), run.read(side, intent.source)
     size = item.size if item is not None else None
-    most = run.policy.largest
     language = run.pair.language if run.pair.language in TEXTS else "en"
     text = TEXTS[language].format(
-        size=f"{size / MB:.0f}" if size and size > most else f"> {most / MB:.0f}",
+        size=f"{size / MB:.0f}" if size else f"> {run.policy.large / MB:.0f}",
         side=SIDES[language][side],
         mailbox=run.pair.address(side),
     )

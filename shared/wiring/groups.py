@@ -222,6 +222,10 @@ class App(Group):
         return value and value.expanduser()
 
 
+LARGEST_MB = 150
+"""What fits into the largest message that Exchange takes, as encoded."""
+
+
 class Mail(Group):
     """Mail
 
@@ -239,10 +243,11 @@ class Mail(Group):
         True,
     )
     largest_mb: int = setting(
-        "give the megabytes above which a message isn't carried across, 4 to 150; a stub stands in its place",
-        150,
+        f"give the megabytes of attachments that a message may have to be carried across, 4 to {LARGEST_MB}; in the"
+        " place of a larger one stands a stub",
+        LARGEST_MB,
         ge=4,
-        le=150,
+        le=LARGEST_MB,
     )
     receipts: Literal["careful", "on_read", "never_sent"] = setting(
         "set it to never_sent once you have made sure that these Outlook mailboxes never send receipts, to on_read if"

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from shared.dingtalk.callback_door import CallbackDoor
 from shared.dingtalk.openapi_quota import Quota
 from shared.model.errors import SignInRefused, WrongSettings
+from shared.model.spooled import LARGEST_ENCODED
 from shared.model.words import OUTLOOK, SIDES
 from shared.ops.gauges import Gauges
 from shared.ops.quarantine import Quarantine
@@ -24,6 +25,7 @@ from shared.sync.run import Policy
 from shared.sync.schema import SCHEMA, Schema
 from shared.sync.service import Service
 from shared.wiring.certificate import certificate_end
+from shared.wiring.groups import LARGEST_MB
 from shared.wiring.insights import insights
 from shared.wiring.key import deployment_key
 from shared.wiring.openplatform import open_platform
@@ -216,7 +218,7 @@ def _policy(settings: Settings) -> Policy:
         categories=settings.categories,
         receipts=settings.receipts,
         notes=settings.notes,
-        largest=settings.largest_mb << 20,
+        largest=settings.largest_mb * LARGEST_ENCODED // LARGEST_MB,
         zone=settings.rhythm.zone,
         delete_folders=SIDES if settings.alimail_deletes_folders else (OUTLOOK,),
     )

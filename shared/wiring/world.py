@@ -28,7 +28,7 @@ from urllib3 import Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from shared.model.spooled import Content, Spooled, pieces_of, size_of
+from shared.model.spooled import Spooled
 from shared.ports.world import HttpRequest, HttpResponse, TooMuch, TransportError
 
 T = TypeVar("T")
@@ -123,7 +123,7 @@ class RequestsTransport:
         self._idle: deque[requests.Session] = deque()
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        deadline, sent = time.monotonic() + request.timeout, request.spooled or request.body
+        deadline = time.monotonic() + request.timeout
         try:
             with self._session() as session:
                 session.trust_env = not is_loopback(urlsplit(request.url).hostname or "")
@@ -131,7 +131,7 @@ class RequestsTransport:
                     request.method,
                     request.url,
                     headers=dict(request.headers),
-                    data=_Upload(sent, deadline) if size_of(sent) else None,
+                    data=_Upload(request.body, deadline) if request.body else None,
                     timeout=Timeout(request.timeout, CONNECT_TIMEOUT, request.timeout),  # type: ignore[arg-type]
                     allow_redirects=False,
                     stream=True,
@@ -172,13 +172,13 @@ class RequestsTransport:
 
 def _pieces(response: requests.Response, deadline: float, most: int) -> Iterator[bytes]:
     """Of a whole body. Not by requests' own unpacking, which takes a cut answer for a whole one."""
-    coding, length = (response.headers.get(f"content-{name}", "") for name in ("encoding", "length"))
-    coding, size = coding.strip().lower() or "identity", 0
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    length, size = response.headers.get("content-length", "0"), 0
     if coding not in ("identity", "gzip"):
         raise TransportError("an answer in a coding that wasn't asked for")
-    if not LENGTH.fullmatch(length or "0"):
+    if not LENGTH.fullmatch(length):
         raise TransportError("no complete answer: its length is no number")
-    if int(length or 0) > most:
+    if int(length) > most:
         raise TooMuch(f"an answer of more than {most} bytes")
     came = _arriving(response)
     for piece in _unpacked(came) if coding == "gzip" else came:
@@ -270,19 +270,16 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-class _Upload:
+class _Upload(io.BytesIO):
     """A body that stops when the time is up: what leaves later than the timeout might land after we looked for it."""
 
-    def __init__(self, body: Content, deadline: float) -> None:
-        self._body, self._deadline = body, deadline
+    def __init__(self, body: bytes, deadline: float) -> None:
+        super().__init__(body)
+        self._deadline = deadline
 
-    def __len__(self) -> int:
-        return size_of(self._body)
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in pieces_of(self._body, PIECE):
-            _check(self._deadline)
-            yield piece
+    def read(self, size: int | None = -1) -> bytes:
+        _check(self._deadline)
+        return super().read(size)
 
 
 def _check(deadline: float) -> None:

@@ -29,7 +29,6 @@ from shared.model.errors import (
     Unavailable,
 )
 from shared.model.mail import Address, Attachment, Item, Message, Observed, Trace
-from shared.model.spooled import whole
 from shared.model.words import Flag
 from shared.outlook.replica import OutlookMail
 from shared.outlook.subscriptions import GraphSubscriptions
@@ -84,8 +83,7 @@ class Desk:
         self.sent.append(request)
         target = "/" + request.url.partition("://")[2].partition("/")[2]
         headers = {name.lower(): value for name, value in request.headers.items()}
-        body = whole(request.spooled or request.body)
-        answer = self.vendor.handle(Request(request.method, target, headers, body))
+        answer = self.vendor.handle(Request(request.method, target, headers, request.body))
         if self.lose and request.effect and f"{request.method} {target}".startswith(self.lose):
             raise TransportError("no complete answer")
         return answered(request, answer)

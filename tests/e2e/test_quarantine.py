@@ -19,7 +19,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
     with a_company(tmp_path) as company:
         company.env["TANDEM_LARGEST_MB"] = "4"
         company.add()
-        drawing = {"plan.pdf": b"x" * (4 << 20)}
+        drawing = {"plan.pdf": b"x" * 6_000_000}
         content = mail("m1", to=(CHAN[0],), subject="Drawings", at=time.time(), attachments=drawing)
         company.microsoft.mailboxes[CHAN[0]].deliver(content)
         company.arrive("m2")

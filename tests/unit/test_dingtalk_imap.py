@@ -107,6 +107,15 @@ def test_a_connection_lost_in_the_middle_of_a_large_message_leaves_the_outcome_u
     assert (server.appended, server.count("APPEND")) == ([], 1)
 
 
+@pytest.mark.parametrize("more", [-2, -1, 1, 2_000_000])
+def test_a_message_that_is_not_as_long_as_announced_is_not_stored(more: int) -> None:
+    server, letter = ImapServer(), Letter()
+    letter.pieces = lambda most=PIECE: Letter(letter.size + more).pieces(most)  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown):
+        append(door(server), letter)
+    assert server.appended == []
+
+
 @pytest.mark.parametrize("breaks", [EOFError("short"), OSError("gone"), ValueError("closed")])
 def test_a_file_that_can_not_be_read_on_leaves_no_message(breaks: Exception) -> None:
     server = ImapServer()
