@@ -32,8 +32,8 @@ class Status:
     """How a pair stands; ids, reasons and times only (epoch seconds). `waiting`: items without a link; `held_back`:
     links with a step that waits; `gone`: links of which one side vanished; `read_elsewhere`: messages that ask for a
     receipt and were read on the other side alone; `set_aside`: what kept being refused; `shut`: nothing new can be put
-    into DingTalk, or what waited for that is due again just now. `ended` and `error`: of the
-    last run, None before the first one, "" when it went well."""
+    into DingTalk, or what waited for that is due again just now. `ended` and `error`: of the last run, None before the
+    first one, "" when it went well."""
 
     links: int
     gone: int
