@@ -68,7 +68,7 @@ def test_while_the_vendor_fails_on_everything_nothing_is_put_aside_however_long_
     ids = ["a", "b", "c"]
     for id in ids:
         scene.arrive(side, id)
-    scene.run(3 * 3600.0)
+    scene.run(1.5 * 3600.0)
     assert scene.met > len(ids) * TRIES
     assert "quarantined" not in [reason for _, reason in scene.waiting()]
     scene.limit = float("inf")
@@ -82,7 +82,7 @@ def test_a_message_that_failed_through_an_outage_is_not_put_aside_for_what_comes
     scene = Failing()
     scene.limit = 0.0
     scene.arrive(side, "bad", attachments=PDF)
-    scene.run(2 * 3600.0)
+    scene.run(3600.0 + 600.0)
     scene.limit = LARGE
     scene.others_cross(side, 2, 600.0)
     assert (side, "quarantined") not in scene.waiting()
