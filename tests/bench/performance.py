@@ -87,7 +87,9 @@ class Play:
         self._check()
 
     def prepare(self, case: str) -> None:
-        """What comes before it and isn't measured."""
+        """What comes before it and isn't measured. The first round after many copies is shown all of them once more."""
+        if case == "same":
+            self.same()
         if case == "lost":
             assert self._serving.end() == 0, self._serving.output()
             self._office.lose()
