@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +27,7 @@ def backfill(
     pair: PairName,
     since: Annotated[str | None, typer.Option(help="How far back, such as 2024-01-01. Default: everything.")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Only say what would come over.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The preview as JSON, for scripts; nothing begins.")] = False,
     yes: Yes = False,
 ) -> None:
     """Bring over mail from before the pair was added, both ways, newest first. What both sides hold is linked, not
@@ -32,10 +35,18 @@ def backfill(
     start = epoch(since) if since else 0.0
     with product() as built:
         held = find(built.pairs, pair)
+        if start > built.table.now():
+            raise typer.BadParameter("lies in the future: everything before it is old mail", param_hint="--since")
+        if not (preview or as_json):
+            built.desk.check_backfill(held)
+        if as_json:
+            print(json.dumps(facts(built.desk.foresee(held, start, lambda count: None)), indent=1))
+            return
         with console.status("Listing both mailboxes …") as spinner:
             seen = built.desk.foresee(held, start, lambda count: spinner.update(f"{count} messages listed …"))
         _show(seen)
-        if preview or (not any(copied.total() for copied in seen.copied.values()) and not seen.twins):
+        _warn(built, held, seen)
+        if preview or not (seen.twins or any(copied.total() for copied in seen.copied.values())):
             return
         if not yes:
             typer.confirm("Bring these messages over?", abort=True)
@@ -43,6 +54,24 @@ def backfill(
         console.print(f"It has begun. How far it is: `tandem status`, for pair {held.id}.")
         if console.is_terminal:
             _watch(built, held)
+
+
+def facts(seen: Foreseen) -> dict[str, Any]:
+    """`bytes` are None where the vendor shows no sizes, `free` always: no vendor tells how much room is left."""
+    return {
+        "total": seen.total,
+        "copied": {side: dict(copied) for side, copied in seen.copied.items()},
+        "bytes": seen.bytes,
+        "free": None,
+        "twins": seen.twins,
+        "linked": seen.linked,
+        "left": dict(seen.left),
+        "outside": seen.outside,
+        "sampled": seen.sampled,
+        "too_large": seen.large,
+        "requests": {name: round(count) for name, count in asdict(seen.asked).items()},
+        "hours": round(seen.seconds / 3600, 2),
+    }
 
 
 def _show(seen: Foreseen) -> None:
@@ -62,6 +91,34 @@ def _show(seen: Foreseen) -> None:
     console.print(f"{seen.linked} messages are in step already")
     for reason, count in sorted(seen.left.items()):
         console.print(f"{count} will not come: {WHY.get(reason, reason)}")
+    for side, places in seen.outside.items():
+        for place in sorted(places):
+            console.print(f"{escape(place)} of {side} will not come: the folder is left out")
+    if seen.large:
+        console.print(f"{seen.large} of {seen.sampled} that were looked at are too large to come")
+    asked = seen.asked
+    console.print(
+        f"It takes about {asked.graph:.0f} requests to Microsoft, {asked.alimail:.0f} to Alimail and {asked.imap:.0f}"
+        f" commands of IMAP: {_span(seen.seconds)} at least, within the vendors' limits"
+    )
+    console.print("Neither vendor tells how much room is left in a mailbox: see to it before you begin")
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{max(1.0, seconds / 60):.0f} minutes"
+
+
+def _warn(built: Product, pair: Pair, seen: Foreseen) -> None:
+    """What will keep some of it waiting."""
+    from shared.wiring.replicas import password_name
+
+    if pair.paused:
+        console.print(f"The pair is paused: nothing comes until `tandem pair resume {pair.id}`")
+    if (count := seen.copied["outlook"].total()) and not built.secrets.get(password_name(pair.id)):
+        console.print(
+            f"Without a client password nothing can be put into DingTalk: the {count} from outlook wait until"
+            f" `tandem pair password {pair.id}`; the other way is not held up"
+        )
 
 
 def _watch(built: Product, pair: Pair) -> None:
@@ -70,14 +127,17 @@ def _watch(built: Product, pair: Pair) -> None:
 
     waiting = SystemClock()
     columns = (TextColumn("{task.description}"), BarColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("old mail", total=1.0)
-        while (standing := built.desk.status(pair).backfill) is not None:
-            facts = figures(standing, built.table.now())
-            bar.update(task, description=line(facts), completed=facts["share"])
-            if standing.ended is not None:
-                return
-            waiting.sleep(EVERY)
+    try:
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("old mail", total=1.0)
+            while (standing := built.desk.status(pair).backfill) is not None:
+                told = figures(standing, built.table.now())
+                bar.update(task, description=line(told), completed=told["share"])
+                if standing.ended is not None:
+                    return
+                waiting.sleep(EVERY)
+    except KeyboardInterrupt:
+        console.print(f"It goes on without this command. `tandem pair pause {pair.id}` holds it up.")
 
 
 def figures(standing: Standing, now: float) -> dict[str, Any]:

@@ -5,12 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from shared.dingtalk.bucket import PATIENCE, waiting
+from shared.dingtalk.bucket import PATIENCE, Line, waiting
 from shared.model.errors import Conflict, Throttled
 from shared.ports.state import Op, Table
+from shared.ports.world import Clock
 
 PARTITION = "rate"
 TRIES = 20
+
+
+class LowLine:
+    """How old mail stands in the line `whole`: its blocks stand in `own` first, a line of all who carry old mail, in
+    which each takes so much longer that they have no more than `share` of the rate."""
+
+    def __init__(self, clock: Clock, whole: Line, own: Line, share: float) -> None:
+        self._clock, self._whole, self._own, self._share = clock, whole, own, share
+
+    def join(self, length: float, patience: float) -> float:
+        """Waits until the turn has come in the line of its own."""
+        if (wait := self._own.join(length / self._share, patience)) > 0:
+            self._clock.sleep(wait)
+        return self._whole.join(length, patience)
+
+    def hold(self, seconds: float) -> None:
+        self._whole.hold(seconds)
 
 
 class SharedLine:

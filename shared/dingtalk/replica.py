@@ -48,11 +48,15 @@ class DingTalkMail:
     ) -> None:
         self._mailbox = Mailbox(alimail, user, executor)
         self._search, self._contents = Search(self._mailbox, executor), Contents(self._mailbox, executor)
-        self._imap = imap
+        self._imap, self._user = imap, user
         self._executor = executor
         self._turn = turn
         self._tree: tuple[Folder, ...] = ()
         self._listed: tuple[tuple[Folder, ...], list[Listed]] | None = None
+
+    def by_way_of(self, alimail: Alimail) -> DingTalkMail:
+        """The same mailbox with the same IMAP connections, and another client of the REST door."""
+        return DingTalkMail(alimail, self._imap, self._user, self._executor, self._turn)
 
     # ------------------------------------------------------------------------------------------------------- reading
 

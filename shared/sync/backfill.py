@@ -82,8 +82,7 @@ def start(table: Table, queue: WorkQueue, pair: Pair, since: float, total: int |
     name, now = partition(pair.id), table.now()
     row = table.get(name, [BACKFILL]).get(BACKFILL)
     old = progress_of(row.value) if row else None
-    if old is not None and old.ended is None:
-        raise WrongSettings(f"a backfill of pair {pair.id} is going on; `tandem status` says how far it is")
+    check_ended(pair, old)
     top = math.ceil(now)
     reached = min(pair.since, old.reached if old else pair.since)
     due = now + LATEST
@@ -91,6 +90,12 @@ def start(table: Table, queue: WorkQueue, pair: Pair, since: float, total: int |
     ops = [Op("put", BACKFILL, asdict(fresh), if_match=row.etag if row else ""), Op("put", due_row(due, BACKFILL), {})]
     table.transact(name, ops)
     call(queue, pair.id, fresh)
+
+
+def check_ended(pair: Pair, old: Progress | None) -> None:
+    """WrongSettings while it is going on."""
+    if old is not None and old.ended is None:
+        raise WrongSettings(f"a backfill of pair {pair.id} is going on; `tandem status` says how far it is")
 
 
 def call(queue: WorkQueue, pair_id: str, progress: Progress, delay: float = 0.0) -> None:
@@ -176,7 +181,8 @@ class Backfill:
             if self._must_stop():
                 done = shown.above(some[0][1].received)
                 break
-            copied = self._decide(_ids(some)) or copied
+            if left := [(side, id) for side, id in _ids(some) if self._is_open(side, id)]:  # twins go together
+                copied = self._decide(left) or copied
         if done is not None:
             self._move(replace(self._now, again=done.end if copied else 0.0), done)
         return done is shown

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from shared.model.errors import WrongSettings
 from shared.model.mail import Row
 from shared.model.pairs import Pair
-from shared.model.words import SIDES, Side, other
+from shared.model.words import DINGTALK, SIDES, Side, other
 from shared.ports.replica import Replica
 from shared.ports.state import Table
+from shared.sync.backfill_cost import NOTHING, Asked, asked, seconds
 from shared.sync.calls import partition
 from shared.sync.folders import FolderMap
 from shared.sync.labels import is_excluded
@@ -21,6 +22,8 @@ from shared.sync.windows import Place, Window, window
 
 SAMPLE = 20
 """Messages of each side whose sizes are read, to reckon with."""
+LARGEST = 3_900_000
+"""Bytes of a message that crosses in one piece."""
 SOURCES = (None, "inbox", "sent", "archive")
 
 
@@ -28,7 +31,9 @@ SOURCES = (None, "inbox", "sent", "archive")
 class Foreseen:
     """Counts by side where the messages stand. `copied`: by place; `bytes`: reckoned from a sample, None where the
     vendor shows no sizes; `linked`: are in step already, `twins`: stand on both sides and are linked; `left`: will not
-    come, by reason. `total`: of all messages that were listed."""
+    come, by reason. `total`: of all messages that were listed. `large`: how many of the `sampled` messages are too
+    large to come. `outside`: folders that are left out, by path. `asked`: requests that it takes, about, and `seconds`
+    how long at least."""
 
     total: int = 0
     copied: dict[Side, Counter[str]] = field(default_factory=lambda: {side: Counter() for side in SIDES})
@@ -36,6 +41,11 @@ class Foreseen:
     linked: int = 0
     twins: int = 0
     left: Counter[str] = field(default_factory=Counter)
+    large: int = 0
+    sampled: int = 0
+    outside: dict[Side, list[str]] = field(default_factory=lambda: {side: [] for side in SIDES})
+    asked: Asked = NOTHING
+    seconds: float = 0.0
 
 
 def foresee(
@@ -46,7 +56,8 @@ def foresee(
     folders = FolderMap.of(table, partition(pair.id))
     if not all(folders.knows(side) for side in SIDES):
         raise WrongSettings(f"pair {pair.id} has not been looked at yet; try again in a minute")
-    paths = {(side, f.id): "/".join(f.path) for side in SIDES for f in replicas[side].tree()}
+    trees = {side: replicas[side].tree() for side in SIDES}
+    paths = {(side, f.id): "/".join(f.path) for side in SIDES for f in trees[side]}
     places: dict[Place, float] = {(side, id): math.inf for side in SIDES for id in folders.ids(side)}
     seen, samples, end = Foreseen(), {side: list[str]() for side in SIDES}, math.ceil(table.now())
     position, since = float(end), float(math.floor(since))
@@ -58,7 +69,14 @@ def foresee(
         position = shown.start
         told(seen.total)
     for side in SIDES:
-        seen.bytes[side] = _reckoned(replicas[side], samples[side], seen.copied[side].total())
+        seen.outside[side] = [
+            paths[side, f.id] for f in trees[side] if f.role is None and folders.is_hidden(side, f.id)
+        ]
+        sizes = _sizes(replicas[side], samples[side])
+        seen.bytes[side] = _reckoned(sizes, seen.copied[side].total())
+        seen.sampled, seen.large = seen.sampled + len(sizes), seen.large + sum(size > LARGEST for size in sizes)
+    seen.asked = asked({side: seen.copied[side].total() for side in SIDES}, seen.twins // 2, seen.total)
+    seen.seconds = seconds(seen.asked, seen.bytes[DINGTALK] or 0)
     return seen
 
 
@@ -101,7 +119,10 @@ def _why_not(folders: FolderMap, side: Side, row: Row) -> str:
     return "excluded" if is_excluded(row.categories) else ""
 
 
-def _reckoned(replica: Replica, sample: list[str], count: int) -> int | None:
+def _sizes(replica: Replica, sample: list[str]) -> list[int]:
     items = replica.observe(sample).items.values() if sample else ()
-    sizes = [item.size for item in items if item is not None and item.size is not None]
+    return [item.size for item in items if item is not None and item.size is not None]
+
+
+def _reckoned(sizes: list[int], count: int) -> int | None:
     return round(sum(sizes) / len(sizes) * count) if sizes else None if count else 0

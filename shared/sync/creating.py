@@ -44,27 +44,26 @@ class Parcel:
 
 
 def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
-    """The next batch, and the rest. Small copies into one side go together; other effects, of which each waits for the
-    one before, in the order in which they were planned."""
-    first, size, most = todo[0], 0, _most(run)
+    """The next batch, and the rest. Small copies into one side go together, as many as the lease outlives; other
+    effects, of which each waits for the one before, in the order in which they were planned."""
+    first, size = todo[0], 0
     batch: list[Intent] = []
     for intent in todo:
         if first.kind != "create" and intent.kind != "create" and len(batch) < run.policy.batch:
             batch.append(intent)
-        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < most:
+        elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < run.policy.bulk:
             own = _known_size(run, intent)
-            if not batch or (size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL):
+            small = size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL
+            if not batch or (small and _is_outlived(run, len(batch) + 1, size + own)):
                 batch.append(intent)
                 size += own
     taken = {intent.id for intent in batch}
     return batch, [intent for intent in todo if intent.id not in taken]
 
 
-def _most(run: Run) -> int:
-    """Copies that may go together: the lease has to outlive the last of them."""
-    policy = run.policy
-    spare = policy.lease - policy.settle(ROOM) - SLACK
-    return max(1, min(policy.bulk, int(spare / APART)))
+def _is_outlived(run: Run, count: int, size: int) -> bool:
+    """Does the lease last until the effect of so many copies is certain, even if they are half as large again?"""
+    return run.policy.settle(size * 3 // 2) + APART * count + SLACK < run.policy.lease
 
 
 def _known_size(run: Run, intent: Intent) -> int:

@@ -13,7 +13,7 @@ from shared.model.words import DINGTALK, OUTLOOK, SIDES, Side, other
 from shared.ports.replica import Replica
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.world import Clock, Executor
-from shared.sync.backfill import Progress, progress, start
+from shared.sync.backfill import Progress, check_ended, progress, start
 from shared.sync.backfill_preview import Foreseen, foresee
 from shared.sync.brake import Held, approve, held
 from shared.sync.calls import enqueue, leave_hints, partition
@@ -148,6 +148,10 @@ class Desk:
         """What a backfill down to `since` would bring over; see `backfill_preview.foresee`."""
         replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
         return foresee(self._table, pair, replicas, since, told)
+
+    def check_backfill(self, pair: Pair) -> None:
+        """WrongSettings while one is going on."""
+        check_ended(pair, progress(self._table, pair))
 
     def backfill(self, pair: Pair, since: float, total: int | None) -> None:
         """Begin it; `total` is what was foreseen, None when nobody looked. WrongSettings while another one is going

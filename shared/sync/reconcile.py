@@ -138,8 +138,9 @@ class Reconcile:
         links = touched(run, due)
         prefetch(run, links)
         plan_unlinked(run, due)
-        for link in links:
-            self._plan(link.key)
+        matched = [link for link in touched(run, due) if link.copy is None]  # both sides were read just now
+        for key in dict.fromkeys(link.key for link in [*links, *matched]):
+            self._plan(key)
 
     def _folders(self, due: set[str], deadline: float) -> None:
         """Folders first: a message's place is told by what they are. What they made due is part of this round."""

@@ -78,7 +78,7 @@ class Service:
         clock: Clock,
         random: Random,
         executor: Executor,
-        replicas: Callable[[Pair, Side], Replica],
+        replicas: Callable[[Pair, Side, bool], Replica],
         looker: Callable[[Pair, float], Replica],
         is_crowded: Callable[[Pair], bool],
         subscriptions: Callable[[Pair], Subscriptions],
@@ -305,7 +305,7 @@ class Service:
             enqueue(self._queue, pair.id, "again")
 
     def _reconcile(self, pair: Pair, leases: Leases, session: Session, message: Mapping[str, Any], bulk: bool) -> None:
-        replicas = {side: self._replicas(pair, side) for side in SIDES}
+        replicas = {side: self._replicas(pair, side, bulk) for side in SIDES}
         policy = replace(self._policy, budget=BULK) if bulk else self._policy
         run = open_run(pair, session, replicas, self._key, policy, self._clock, self._executor)
         run.telemetry, at = self._telemetry, message.get("at")

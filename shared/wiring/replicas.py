@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from typing import TypeVar, cast
 
 from shared.dingtalk.alimail import Alimail
-from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
+from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket, Line
 from shared.dingtalk.imap import ImapDoor
-from shared.dingtalk.line import SharedLine
+from shared.dingtalk.line import LowLine, SharedLine
 from shared.dingtalk.owner import owner as dingtalk_owner
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
@@ -27,7 +28,11 @@ from shared.wiring.parts import Parts
 from shared.wiring.secrets import app_secret
 from shared.wiring.settings import Settings
 
+R = TypeVar("R", bound=Replica)
+
 PASSWORD = "imap-"
+BULK = 0.6
+"""The part of a mail domain's rate that old mail may take."""
 
 CONNECTIONS = 50
 """Mailboxes to which a process keeps its IMAP connections at most: more than it has runs at a time, and few enough for
@@ -49,22 +54,26 @@ class Replicas:
         self._graph = _graph(settings, parts)
         self._tokens = _alimail_tokens(settings, parts)
         self._lock = threading.Lock()
-        self._domains: dict[tuple[str, float], Alimail] = {}
+        self._domains: dict[tuple[str, float, bool], Alimail] = {}
         self._lookers: dict[str, tuple[str, Replica]] = {}
         self._every: dict[str, float] = {}
         self._doors: dict[str, ImapDoor] = {}
         self._latest: dict[str, None] = {}
-        self._kept: dict[tuple[str, Side], tuple[tuple[str, ...], Replica]] = {}
+        self._kept: dict[tuple[str, str], tuple[tuple[str, ...], Replica]] = {}
 
-    def replica(self, pair: Pair, side: Side) -> Replica:
+    def replica(self, pair: Pair, side: Side, bulk: bool = False) -> Replica:
         """The same object each time, until an address or the client password changes: a connection that works is kept,
-        and a password that was refused is not tried again."""
+        and a password that was refused is not tried again. `bulk`: for old mail, which takes no more than BULK of a
+        mail domain's rate."""
         if side == OUTLOOK:
             return self._kept_while((pair.outlook,), pair, side, lambda: OutlookMail(self._graph, pair.outlook))
         password = self._parts.secrets.get(password_name(pair.id)) or ""
         alimail = self._alimail(pair.mail_domain)
         self._make_room(pair)
-        return self._kept_while((pair.dingtalk, password), pair, side, lambda: self._dingtalk(alimail, pair, password))
+        stamp = (pair.dingtalk, password)
+        live = self._kept_while(stamp, pair, side, lambda: self._dingtalk(alimail, pair, password))
+        slow = self._alimail(pair.mail_domain, bulk=True)
+        return self._kept_while(stamp, pair, "bulk", lambda: live.by_way_of(slow)) if bulk else live
 
     def _make_room(self, pair: Pair) -> None:
         """Hang up where nobody has been for the longest time; whoever comes there again connects anew."""
@@ -120,26 +129,28 @@ class Replicas:
         for door in doors.values():
             door.close()
 
-    def _kept_while(self, stamp: tuple[str, ...], pair: Pair, side: Side, make: Callable[[], Replica]) -> Replica:
+    def _kept_while(self, stamp: tuple[str, ...], pair: Pair, name: str, make: Callable[[], R]) -> R:
         with self._lock:
-            held = self._kept.get((pair.id, side))
+            held = self._kept.get((pair.id, name))
             if held is None or held[0] != stamp:
-                held = self._kept[pair.id, side] = stamp, make()
-            return held[1]
+                held = self._kept[pair.id, name] = stamp, make()
+            return cast(R, held[1])
 
-    def _alimail(self, domain: str, patience: float = PATIENCE) -> Alimail:
+    def _alimail(self, domain: str, patience: float = PATIENCE, bulk: bool = False) -> Alimail:
         """The client of a mail domain: its rate is the domain's, shared with all processes."""
         settings, parts = self._settings, self._parts
         with self._lock:
-            if (domain, patience) not in self._domains:
-                line = SharedLine(parts.table, domain)
+            if (name := (domain, patience, bulk)) not in self._domains:
+                line: Line = SharedLine(parts.table, domain)
+                if bulk:
+                    line = LowLine(parts.clock, line, SharedLine(parts.table, f"bulk {domain}"), BULK)
                 bucket = Bucket(parts.clock, threading.Lock(), line, patience=patience)
-                self._domains[domain, patience] = Alimail(
+                self._domains[name] = Alimail(
                     parts.transport, self._tokens, bucket, settings.alimail_url, settings.request_timeout
                 )
-            return self._domains[domain, patience]
+            return self._domains[name]
 
-    def _dingtalk(self, alimail: Alimail, pair: Pair, password: str) -> Replica:
+    def _dingtalk(self, alimail: Alimail, pair: Pair, password: str) -> DingTalkMail:
         door = self._door(pair.dingtalk, password) if password else None
         if door is not None:
             for _ in range(1, self._settings.imap_connections):

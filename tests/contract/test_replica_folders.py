@@ -24,7 +24,7 @@ class Door:
     def __init__(self, side: Side, **switches: Any) -> None:
         self.scene, self.side = Scene(), side
         self.box = self.scene.box(side)
-        self.replica: Replica = self.scene.service._replicas(self.scene.pair, side)
+        self.replica: Replica = self.scene.service._replicas(self.scene.pair, side, False)
         for name, value in switches.items():
             object.__setattr__(self.scene.office.dingtalk.switches, name, value)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.dingtalk import Switches
+from shared.wiring.replicas import password_name
 from tests.support.company import CHAN, PASSWORD, WONG, Company, a_company
 
 
@@ -231,6 +232,32 @@ def test_old_mail_is_shown_before_it_is_brought_over_and_comes_when_it_is_agreed
     company.run("backfill", pair.id, "--yes")
     assert (_backfill(company) or {})["state"] == "running"
     assert "is going on" in company.run("backfill", pair.id, "--yes", ok=False).output
+
+
+def test_a_preview_of_old_mail_for_scripts_says_what_it_takes_and_what_will_not_come(company: Company) -> None:
+    company.arrive("old")
+    company.add("--since", "2100-01-01")
+    company.work()
+    (pair,) = company.product().pairs.list()
+    facts = json.loads(company.run("backfill", pair.id, "--json").output)
+    assert facts["copied"] == {"dingtalk": {}, "outlook": {"Inbox": 1}}
+    assert facts["bytes"]["outlook"] > 100
+    assert facts["requests"]["graph"] > 0
+    assert (facts["hours"], facts["free"], facts["too_large"]) == (0.0, None, 0)
+    assert _backfill(company) is None, "a preview begins nothing"
+
+
+def test_what_keeps_old_mail_waiting_is_said_before_it_begins(company: Company) -> None:
+    company.arrive("old")
+    company.add("--since", "2100-01-01")
+    company.work()
+    (pair,) = company.product().pairs.list()
+    assert "lies in the future" in company.run("backfill", pair.id, "--since", "2100-01-01", ok=False).output
+    company.run("pair", "pause", pair.id)
+    company.product().secrets.delete(password_name(pair.id))
+    said = " ".join(company.run("backfill", pair.id, "--preview").output.split())
+    assert f"nothing comes until `tandem pair resume {pair.id}`" in said
+    assert f"the 1 from outlook wait until `tandem pair password {pair.id}`" in said
 
 
 def _backfill(company: Company) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from shared.model.words import SIDES, Side, other
@@ -119,6 +121,23 @@ def test_a_second_backfill_finds_everything_done() -> None:
         scene.ask()
         scene.finish()
     assert not scene.rows("b:"), "no row of it is left but how it ended"
+
+
+def test_the_requests_that_were_foreseen_are_about_those_it_takes() -> None:
+    scene = OldMail(120, "outlook", "dingtalk", lacks={0: "outlook", 2: "dingtalk"})
+    seen = scene.desk().foresee(scene.pair, 0.0, lambda count: None)
+    assert {side: copied.total() for side, copied in seen.copied.items()} == {"outlook": 30, "dingtalk": 30}
+    asked, began = [scene.asked()], scene.world.now
+    scene.ask(since=0.0)
+    ended = scene.finish()
+    asked, spent = [*asked, scene.asked()], scene.world.now - began
+    scene.run(spent)
+    asked.append(scene.asked())
+    for name, count in asdict(seen.asked).items():
+        first, second, third = (at[name] for at in asked)
+        taken = (second - first) - (third - second)  # beside what it asks when it is quiet
+        assert 0.6 * taken <= count <= 1.5 * taken, (name, count, taken)
+    assert 0 < seen.seconds < (ended.ended or 0.0) - ended.began
 
 
 def test_what_was_foreseen_is_what_comes() -> None:

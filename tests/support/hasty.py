@@ -13,11 +13,14 @@ from typing import Any
 
 from sandbox import main, serving
 from shared.dingtalk.bucket import Bucket
+from shared.sync import creating
 from shared.sync.run import Policy
 from shared.wiring import product, replicas
 from shared.wiring.settings import Settings
 
-TIMES: dict[str, Any] = {"timeout": 6.0, "grace": 0.0, "lease": 12.0, "reread": 3.0, "retry": 3.0, "busy": 1.0}
+TIMES: dict[str, Any] = {"timeout": 6.0, "grace": 0.0, "lease": 14.0, "reread": 3.0, "retry": 3.0, "busy": 1.0}
+APART = 0.1
+"""In the place of `creating.APART`: how long one copy has to wait for another that goes with it."""
 UNPACED, PATIENT = "HASTY_UNPACED", "HASTY_PATIENT"
 
 
@@ -37,6 +40,7 @@ def _hasty(settings: Settings) -> product.Product:
 if __name__ == "__main__":
     if not os.environ.get(PATIENT):
         vars(serving)["build"] = _hasty
+        vars(creating)["APART"] = APART
     if os.environ.get(UNPACED):
         unpaced()
     main.main()

@@ -68,5 +68,16 @@ class OldMail(Scene):
         """Copies that were begun."""
         return sum(row["what"] == "planned" and row["detail"]["kind"] == "create" for row in self.rows("j:"))
 
+    def asked(self) -> dict[str, int]:
+        """Requests so far, by vendor, each part of a batch as one; commands of IMAP apart."""
+        graph, alimail = self.office.microsoft, self.office.dingtalk.counts
+        whole = sum(n for route, n in graph.counts.items() if not route.endswith("/$batch"))
+        imap = sum(n for route, n in alimail.items() if route.startswith("IMAP"))
+        return {
+            "graph": whole + sum(graph.part_counts.values()),
+            "alimail": alimail.total() - imap,
+            "imap": imap,
+        }
+
     def copies(self, side: Side) -> Counter[str]:
         return Counter(message.message_id for message in self.box(side).messages())

@@ -115,7 +115,7 @@ class SmallOffice:
 
     def _hang_up(self) -> None:
         pair = self.product.pairs.list()[0]
-        door: Any = self.product.service._replicas(pair, "dingtalk")
+        door: Any = self.product.service._replicas(pair, "dingtalk", False)
         door._imap.close()
 
     def hurry(self, **policy: float) -> None:

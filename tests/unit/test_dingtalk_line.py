@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.dingtalk.bucket import LOOKERS, PATIENCE, Bucket
-from shared.dingtalk.line import PARTITION, SharedLine
+from shared.dingtalk.line import PARTITION, LowLine, SharedLine
 from shared.model.errors import Conflict, Throttled
 from shared.ports.state import Op
 from tests.support.dingtalk import StillClock
@@ -27,6 +27,11 @@ class Office:
 
     def process(self, domain: str = "factory.example", patience: float = PATIENCE) -> Bucket:
         return Bucket(self.clock, nullcontext(), SharedLine(self.table, domain), patience=patience)
+
+    def bulk(self) -> Bucket:
+        """One that carries old mail."""
+        whole, own = (SharedLine(self.table, name) for name in ("factory.example", "bulk factory.example"))
+        return Bucket(self.clock, nullcontext(), LowLine(self.clock, whole, own, 0.6))
 
     def pass_time(self, seconds: float) -> None:
         self.clock.time += seconds
@@ -70,6 +75,26 @@ def test_a_domain_that_is_asked_without_pause_gets_thirty_requests_a_second(offi
         office.ask(processes[n % 3])
         office.pass_time(0.005)
     assert len(office.left) / 30.0 == pytest.approx(30.0, rel=0.1)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_old_mail_gets_six_tenths_of_the_rate_at_most_however_many_carry_it(office: Office, processes: int) -> None:
+    carriers = [office.bulk() for _ in range(processes)]
+    for n in range(6000):
+        office.ask(carriers[n % processes])
+        office.pass_time(0.005)
+    assert len(office.left) / 30.0 == pytest.approx(18.0, rel=0.1)
+
+
+def test_live_mail_finds_its_place_beside_old_mail_that_never_pauses(office: Office) -> None:
+    carrier, live, waits = office.bulk(), office.process(), list[float]()
+    for n in range(4000):
+        office.ask(carrier)
+        if n % 40 == 0:
+            assert office.ask(live), "sent away"
+            waits.append(office.left[-1] - office.clock.time)
+        office.pass_time(0.005)
+    assert max(waits) < PATIENCE
 
 
 def test_a_place_in_line_costs_one_write_for_five_requests_of_a_busy_process(office: Office) -> None:
