@@ -8,7 +8,9 @@ came of it is printed.
 from __future__ import annotations
 
 import argparse
+import math
 import resource
+import statistics
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -63,6 +65,23 @@ def measure(side: Side, messages: int, memory: bool) -> None:
     print(f", peak of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
+def live(messages: int, arrivals: int) -> None:
+    """How long new mail takes, in a quiet mailbox and while old mail comes over; both sides in turn."""
+    for old in (0, messages):
+        scene = OldMail(old or 1, "outlook")
+        if old:
+            scene.ask()
+        lags: dict[Side, list[float]] = {side: [] for side in SIDES}
+        for number in range(arrivals):
+            side = SIDES[number % len(SIDES)]
+            scene.run(1.0 + number % 7)
+            lags[side].append(scene.lag(side, f"new{number}"))
+        for side, seconds in lags.items():
+            middle, slow = statistics.median(seconds), sorted(seconds)[math.ceil(0.95 * len(seconds)) - 1]
+            print(f"new mail to {side} beside {old} old messages: median {middle:.1f} s, p95 {slow:.1f} s", end="")
+            print(f", {len(scene.copies('dingtalk'))} are over" if old else "")
+
+
 def kill(messages: int, kills: int, seed: int) -> int:
     """-> exit status: 1 when anything is missing, doubled or different."""
     half = messages // 2
@@ -81,7 +100,11 @@ def main() -> int:
     parser.add_argument("--memory", action="store_true", help="trace allocations too, which is slow")
     parser.add_argument("--kills", type=int, default=0, help="kill the served app so often")
     parser.add_argument("--seed", type=int, default=1, help="draws when it is killed")
+    parser.add_argument("--live", type=int, default=0, help="let so many new messages come meanwhile")
     asked = parser.parse_args()
+    if asked.live:
+        live(asked.messages, asked.live)
+        return 0
     if asked.kills:
         return kill(asked.messages, asked.kills, asked.seed)
     for side in SIDES:

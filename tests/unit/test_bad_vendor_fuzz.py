@@ -21,14 +21,14 @@ from shared.dingtalk.imap import ImapDoor
 from shared.dingtalk.replica import DingTalkMail
 from shared.dingtalk.tokens import ClientCredentials
 from shared.model.errors import OutcomeUnknown, TandemError
-from shared.model.mail import Address, Item, Message, Observed, Row, Trace
+from shared.model.mail import Address, Changes, Item, Message, Observed, Row, Trace
 from shared.outlook.replica import OutlookMail
 from shared.outlook.tokens import AppTokens
 from shared.outlook.transport import Graph
-from shared.ports.replica import Replica
+from shared.ports.replica import Copy, Replica
 from shared.ports.world import HttpResponse
 from tests.support import alimail, microsoft
-from tests.support.graph import CountedRandom, NoExecutor
+from tests.support.graph import CountedRandom
 from tests.support.mutants import SpoiltStreams, SpoiltTransport, spoil
 from tests.support.secret import known
 
@@ -55,7 +55,7 @@ class Desk(Protocol):
 
 
 class OutlookDesk:
-    effects = ("create", "read", "flag", "folder")
+    effects = ("create", "several", "read", "flag", "folder")
 
     def __init__(self, seed: int) -> None:
         self.world = World(seed)
@@ -81,7 +81,7 @@ class OutlookDesk:
         )
         tokens._held = (self.tenant.token, self.world.now + 3600.0)
         self._tokens = tokens
-        graph = Graph(self.transport, self.clock, CountedRandom(), NoExecutor(), tokens, microsoft.BASE)
+        graph = Graph(self.transport, self.clock, CountedRandom(), SimExecutor(self.world), tokens, microsoft.BASE)
         self.replica: Replica = OutlookMail(graph, microsoft.ADDRESS)
 
     def forget_token(self) -> None:
@@ -164,7 +164,24 @@ def acts(desk: Desk, item: Item, seen: Observed) -> dict[str, Callable[[], objec
             letter(), folder=desk.folder, read=True, flag="flagged", key=KEY, mark="", permit=lambda: None
         )
 
+    def several() -> object:
+        one = Copy(letter(), desk.folder, True, "none", (), KEY, "", lambda: None)
+        outcomes = replica.create_many([replace(one, key=KEY[:-1] + str(number)) for number in range(3)])
+        assert len(outcomes) == 3
+        for outcome in outcomes:
+            if isinstance(outcome, TandemError):
+                raise outcome
+        return outcomes
+
+    def whole() -> object:
+        items = replica.read_whole((item.id, "no-such-id"))
+        (message,) = replica.fetch_many((item.id,))
+        assert isinstance(message, Message | TandemError)
+        return Observed(items, Changes())
+
     return {
+        "several": several,
+        "whole": whole,
         "everything": lambda: replica.observe((item.id, "no-such-id"), {}, None),
         "changes": lambda: replica.observe((item.id,), cursors, None),
         "a folder": lambda: replica.observe((), cursors, (desk.folder,)),
