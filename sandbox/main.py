@@ -129,12 +129,17 @@ def simulate(
     seeds: Annotated[str, typer.Option(help="A seed, or a range such as 1-20.")] = "1-20",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this JSON file.")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print everything that happens.")] = False,
+    points: Annotated[
+        bool, typer.Option("--crash-points", help="Instead of seeds: every scenario, killed at each outside call.")
+    ] = False,
+    one_in: Annotated[int, typer.Option(min=1, metavar="N", help="With --crash-points: at one in N calls only.")] = 1,
 ) -> None:
     """Random people, faults and crashes against the whole product on simulated time."""
+    from sandbox.simulation.command import crash_points
     from sandbox.simulation.command import simulate as play
 
     check_writable("--json", json_file)
-    raise typer.Exit(play(seeds, json_file, trace))
+    raise typer.Exit(crash_points(json_file, one_in) if points else play(seeds, json_file, trace))
 
 
 def _trouble(name: str, seed: int, rtt: float) -> Faults:

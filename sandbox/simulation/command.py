@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from sandbox.simulation.crash import SCENARIOS, Point
+from sandbox.simulation.crash_points import ask
 from sandbox.simulation.story import Outcome, Story
 
 
@@ -46,6 +50,26 @@ def report(outcomes: list[Outcome], seconds: float) -> dict[str, Any]:
         "faults": dict(sorted(faults.items())),
         "seconds": round(seconds, 1),
     }
+
+
+def crash_points(json_file: Path | None = None, one_in: int = 1) -> int:
+    """Every scenario, killed before and after each outside call. -> exit status: 0 without a failure, 1 with one."""
+    console = Console()
+    began, failures, points = time.perf_counter(), list[dict[str, Any]](), 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for scenario, (calls, outcomes) in zip(SCENARIOS, pool.map(lambda s: ask(s, one_in), SCENARIOS), strict=True):
+            bad = [outcome for outcome in outcomes if outcome["violations"]]
+            points += len(outcomes)
+            console.print(f"{scenario}: {calls} calls, {len(outcomes)} crash points, {len(bad)} failures")
+            for outcome in bad:
+                failures.append({**outcome["point"], "violations": outcome["violations"]})
+                console.print(f"  {Point(**outcome['point'])}: {outcome['violations']}", highlight=False, markup=False)
+    figures = {"scenarios": len(SCENARIOS), "points": points, "failures": failures}
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", "utf8")
+    seconds = time.perf_counter() - began
+    console.print(f"{len(SCENARIOS)} scenarios, {points} points, {len(failures)} failures, {seconds:.1f} s")
+    return 1 if failures else 0
 
 
 def replay(seed: int) -> str:

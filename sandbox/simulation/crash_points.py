@@ -3,7 +3,7 @@
 What lies before a call is played once: at each call the process is copied (fork), and each copy goes on from there with
 one crash. A copy has everything that the one play had, so it is what a play from the beginning would have been. Only a
 process with one thread can be copied, so it is a program: python -m sandbox.simulation.crash_points "a message arrives
-in Outlook" prints every outcome, as JSON.
+in Outlook" prints every outcome, as JSON; with a number N behind it, of one in N calls.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import gc
 import json
 import os
+import subprocess
 import sys
 import traceback
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sandbox.simulation.crash import LANDINGS, RESTARTS, SCENARIOS, Play, Point
 
@@ -29,15 +31,16 @@ class Outcome:
 
 class Copies:
     """Copies this process at each call, waits for each copy, and gathers what became of it. `point`: what this process
-    plays if it is a copy."""
+    plays if it is a copy. `one_in`: of so many calls one is played, and in each scenario others."""
 
-    def __init__(self, scenario: str) -> None:
+    def __init__(self, scenario: str, one_in: int) -> None:
         self._scenario, self._out = scenario, -1
+        self._one_in, self._first = one_in, list(SCENARIOS).index(scenario) % one_in
         self.point: Point | None = None
         self.outcomes: list[Outcome] = []
 
     def choose(self, number: int) -> Point | None:
-        if self.point is not None:
+        if self.point is not None or number % self._one_in != self._first:
             return None
         for landing in LANDINGS:
             for restart in RESTARTS:
@@ -69,9 +72,10 @@ class Copies:
             pipe.write(json.dumps([hash, violations]).encode())
 
 
-def every_point(scenario: str) -> list[Outcome]:
-    """In the order of the calls. AssertionError if the scenario fails without any crash."""
-    copies = Copies(scenario)
+def every_point(scenario: str, one_in: int = 1) -> tuple[int, list[Outcome]]:
+    """-> how many calls there are, and the outcomes in their order. AssertionError if the scenario fails without any
+    crash."""
+    copies = Copies(scenario, one_in)
     play = Play(scenario, copies.choose)
     try:
         violations = play.run()
@@ -84,12 +88,24 @@ def every_point(scenario: str) -> list[Outcome]:
         os._exit(0)
     if violations:
         raise AssertionError(f"{scenario} fails without any crash: {violations}")
-    return copies.outcomes
+    return play.calls, copies.outcomes
+
+
+def ask(scenario: str, one_in: int = 1) -> tuple[int, list[dict[str, Any]]]:
+    """`every_point` in a process of its own. RuntimeError with what it said when it fails."""
+    command = [sys.executable, "-m", "sandbox.simulation.crash_points", scenario, str(one_in)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise RuntimeError(f"{scenario}: {ran.stderr[-2000:]}")
+    told = json.loads(ran.stdout)
+    return told["calls"], told["outcomes"]
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in SCENARIOS:
+    name, *more = [*sys.argv[1:], ""]
+    if name not in SCENARIOS:
         raise SystemExit("name one of these scenarios:\n" + "\n".join(SCENARIOS))
     os.nice(5)  # beside tests that wait for real time, this is what can wait
     gc.disable()  # in so short a play, looking for what to collect costs more than there is
-    print(json.dumps([asdict(outcome) for outcome in every_point(sys.argv[1])]))
+    calls, outcomes = every_point(name, int(more[0] or 1))
+    print(json.dumps({"calls": calls, "outcomes": [asdict(outcome) for outcome in outcomes]}))
