@@ -38,7 +38,7 @@ def test_an_old_message_is_seen_soon_where_lists_lag_and_ids_change(what: str) -
 
 
 def test_counters_that_our_own_write_moved_lead_to_no_reading_through() -> None:
-    scene = OldMail(350)
+    scene = OldMail(150)
     oldest = min(scene.boxes[OUTLOOK].messages(), key=lambda message: message.received_at)
     scene.boxes[OUTLOOK].set_read(oldest.id, True)
     for _ in range(10):
