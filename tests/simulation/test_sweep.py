@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.simulation.office import SETTINGS
-from shared.sync.sweep import REST
+from shared.sync.sweep import LAG, REST
 from tests.bench.old_mail import old_mail
 from tests.support.equal_mail import ACTS, OldMail, until_equal
 from tests.support.quiet_scene import DINGTALK, OUTLOOK, Scene
@@ -24,6 +24,27 @@ def test_an_old_message_that_changes_is_seen_at_the_next_poll_or_by_the_sweep(
     with capsys.disabled():
         print(f"\nold message, {what}: in Outlook after {took:.0f} s")
     assert took <= (REST * POLL + 300.0 if what == "flagged" else 2 * POLL + 15.0)
+
+
+@pytest.mark.parametrize("what", ["read", "moved"])
+def test_an_old_message_is_seen_soon_where_lists_lag_and_ids_change(what: str) -> None:
+    """The folder is read once more after the lag."""
+    scene = OldMail(130)
+    for name, value in (("list_lag", 40.0), ("move_keeps_id", False)):
+        object.__setattr__(scene.stage.dingtalk.switches, name, value)
+    ACTS[what](scene.boxes[DINGTALK], scene.old[0])
+    assert until_equal(scene, 5.0, 3600.0) <= 2 * POLL + LAG + 60.0
+    assert scene.status().links == 130
+
+
+def test_counters_that_our_own_write_moved_lead_to_no_reading_through() -> None:
+    scene = OldMail(150)
+    oldest = min(scene.boxes[OUTLOOK].messages(), key=lambda message: message.received_at)
+    scene.boxes[OUTLOOK].set_read(oldest.id, True)
+    for _ in range(10):
+        scene.run(10.0)
+        assert scene.status().sweep.moved == ()
+    assert scene.equal()
 
 
 @pytest.mark.slow

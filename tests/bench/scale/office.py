@@ -186,6 +186,7 @@ class Modelled(Service):
             migrated=lambda pair, version: None,
             poisoned=lambda queue: 0,
         )
+        self._looks.look = self._look  # type: ignore[method-assign]
         self._buckets: dict[tuple[str, float], Bucket] = {}
         self._secrets: dict[str, float] = {}
         self.doors: dict[str, None] = {}
