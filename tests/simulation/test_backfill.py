@@ -140,6 +140,23 @@ def test_the_requests_that_were_foreseen_are_about_those_it_takes() -> None:
     assert 0 < seen.seconds < (ended.ended or 0.0) - ended.began
 
 
+def test_a_folder_that_is_left_out_is_named_and_nothing_comes_from_it() -> None:
+    scene = OldMail(3, "outlook")
+    scene.change_pair(paused=True)
+    scene.arrive("outlook", "filed", folder="Shipments")
+    scene.world.now += 60.0
+    left_out = f"outlook/{scene.folder('outlook', 'Shipments')}"
+    scene.change_pair(paused=False, since=scene.world.now, exclude_folders=(left_out,))
+    scene.run()
+    seen = scene.desk().foresee(scene.pair, 0.0, lambda count: None)
+    assert "Shipments" in seen.outside["outlook"]
+    assert seen.copied["outlook"].total() + seen.linked == 3
+    scene.ask(since=0.0)
+    scene.finish()
+    assert not scene.all("dingtalk", "filed")
+    assert len(scene.copies("dingtalk")) == 3
+
+
 def test_what_was_foreseen_is_what_comes() -> None:
     scene = OldMail(40, "outlook", "dingtalk")
     scene.change_pair(paused=True)
