@@ -15,6 +15,7 @@ from shared.model.spooled import size_of
 from shared.model.words import DINGTALK, Side, other
 from shared.ports.replica import Copy
 from shared.sync.large import weigh
+from shared.sync.quarantine import failed_before
 from shared.sync.run import SLACK, Run
 from shared.sync.stubs import stub
 
@@ -56,9 +57,10 @@ class Parcel:
 
 
 def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
-    """The next batch, and the rest. Small copies into one side go together, as many as the lease outlives; other
-    effects, of which each waits for the one before, in the order in which they were planned."""
+    """The next batch, and the rest. Small copies into one side go together, as many as the lease outlives; one that met
+    errors before goes alone. Other effects, of which each waits for the one before, go as they were planned."""
     first, size = todo[0], 0
+    apart = failed_before(run, [one for one in todo if one.kind == "create"]) if len(todo) > 1 else set[str]()
     batch: list[Intent] = []
     for intent in todo:
         if first.kind != "create" and intent.kind != "create" and len(batch) < run.policy.batch:
@@ -66,6 +68,7 @@ def cut(run: Run, todo: Sequence[Intent]) -> tuple[list[Intent], list[Intent]]:
         elif first.kind == intent.kind == "create" and intent.side == first.side and len(batch) < run.policy.bulk:
             own = _known_size(run, intent)
             small = size + own <= ROOM and max(own, _known_size(run, first)) <= SMALL
+            small = small and apart.isdisjoint((first.id, intent.id))
             if not batch or (small and _is_outlived(run, len(batch) + 1, size + own)):
                 batch.append(intent)
                 size += own

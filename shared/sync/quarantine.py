@@ -6,7 +6,7 @@ Everything else of the pair goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -138,6 +138,13 @@ def rest_aside(run: Run, link: Link) -> None:
     failing = _failing(run, LINK + link.key)
     if failing is not None:
         _park(run, failing, LEFT if failing.left else QUARANTINED, link.tries)
+
+
+def failed_before(run: Run, intents: Iterable[Intent]) -> set[str]:
+    """The ids of those whose item met errors before: what goes together with it may meet them too."""
+    rows = {intent.id: FAILING + _row(run, intent)[0] for intent in intents}
+    run.session.prefetch(rows.values())
+    return {id for id, row in rows.items() if run.session.value(row) is not None}
 
 
 def _failing(run: Run, row: str) -> Failing | None:

@@ -95,7 +95,7 @@ def test_a_part_that_is_throttled_comes_later() -> None:
     assert scene.spoil is None, "no batch was sent"
 
 
-def test_one_that_the_server_refuses_waits_and_the_others_come() -> None:
+def test_for_one_that_is_too_large_for_the_server_a_stub_stands_and_the_others_come() -> None:
     scene = Together(OUTLOOK)
     switches = scene.office.dingtalk.switches
     scene.office.dingtalk.switches = replace(switches, max_append=5000)
@@ -103,11 +103,9 @@ def test_one_that_the_server_refuses_waits_and_the_others_come() -> None:
     scene.come()
     scene.run(600.0)
     assert all(len(scene.all(DINGTALK, id)) == 1 for id in scene.ids)
-    assert scene.all(DINGTALK, "long") == []
-    assert len(scene.waiting()) == 1
-    scene.office.dingtalk.switches = switches
-    scene.run(3600.0)
-    assert len(scene.all(DINGTALK, "long")) == 1
+    (stub,) = scene.all(DINGTALK, "long")
+    assert stub.attachments == ()
+    assert [failing.why for failing in scene.status.set_aside] == ["too large"]
 
 
 def test_one_whose_content_can_not_be_had_does_not_hold_up_the_others() -> None:
