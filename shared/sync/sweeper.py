@@ -59,16 +59,17 @@ class Sweeper:
         etag = self._held.etag if self._held else ""
         return [*self._page_op, Op("put", sweep_row(DINGTALK), self._sweep.dump(), etag)]
 
-    def differing(self, rows: Sequence[Row]) -> set[str]:
+    def differing(self, rows: Sequence[Row], swept: Collection[str] = ()) -> set[str]:
         """Ids that a run has to look at."""
         changes, since = Changes(tuple(rows)), self._pair.since
-        return set(differing(self._table, self._name, DINGTALK, self._folders, self._labels, changes, since))
+        return set(differing(self._table, self._name, DINGTALK, self._folders, self._labels, changes, since, swept))
 
     def take(self, changes: Changes) -> set[str]:
         """Ids that a run has to look at, of what the look showed and what the sweep reads now."""
         all = [folder.id for folder in changes.folders or () if folder.role != "drafts"]
         news, unmet = self._one_page(all)
-        found = self.differing([*changes.rows, *news]) | unmet
+        swept = {row.id for row in news} - {row.id for row in changes.rows}
+        found = self.differing([*changes.rows, *news], swept) | unmet
         self._take_up(changes, all)
         return found | self._read_moved()
 
@@ -183,7 +184,8 @@ class Sweeper:
             doubted |= is_met and end.missed is not None
             is_lost = not is_met and end.missed is None and link.base["folder"] != "trash"
             differs = is_met and state_print(end.id, link.expected(DINGTALK)) not in prints
-            if link.gone is None and max(link.written, end.placed) < began and (is_lost or differs):
+            is_known = link.gone is not None or bool(link.waits) or end.due is not None  # it will be read, or is told
+            if not is_known and max(link.written, end.placed) < began and (is_lost or differs):
                 odd.append(end.id)
         return set(sorted(odd, key=lambda id: mark(f"{began}{id}"))[:MISSING]), doubted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.model.mail import Changes, Row
@@ -18,10 +18,18 @@ DAY = 86400.0
 
 
 def differing(
-    table: Table, partition: str, side: Side, folders: FolderMap, labels: Labels, changes: Changes, since: float
+    table: Table,
+    partition: str,
+    side: Side,
+    folders: FolderMap,
+    labels: Labels,
+    changes: Changes,
+    since: float,
+    swept: Collection[str] = (),
 ) -> list[str]:
     """Ids among the rows that a run has to look at: linked and not as the base says, or unlinked and not waiting where
-    they stand. An unlinked message that is older than the pair is nobody's business."""
+    they stand. An unlinked message that is older than the pair is nobody's business, and a step that waits for its time
+    is not hurried on by what a sweep meets (ids in `swept`)."""
     rows = {row.id: row for row in changes.rows}
     found = table.get(partition, [pointer(side, id) for id in rows])
     found |= table.get(partition, [waiting_row(side, id) for id in rows if pointer(side, id) not in found])
@@ -30,11 +38,13 @@ def differing(
     ids: list[str] = []
     for id, row in rows.items():
         if id in keys:
-            link = links.get(keys[id])
-            news = link is None or state_of(side, row, folders, labels) != link_of_json(link.value).expected(side)
+            held = links.get(keys[id])
+            link = link_of_json(held.value) if held else None
+            waits = link is not None and bool(link.waits) and link.due() is not None and id in swept
+            news = link is None or (not waits and state_of(side, row, folders, labels) != link.expected(side))
         else:
-            waits = found.get(waiting_row(side, id))
-            news = row.received >= since - DAY and (waits is None or _is_news(waits.value, row))
+            waiting = found.get(waiting_row(side, id))
+            news = row.received >= since - DAY and (waiting is None or _is_news(waiting.value, row))
         if news:
             ids.append(id)
     return ids
