@@ -22,8 +22,6 @@ from shared.sync.windows import Place, Window, window
 
 SAMPLE = 20
 """Messages of each side whose sizes are read, to reckon with."""
-LARGEST = 3_900_000
-"""Bytes of a message that crosses in one piece."""
 SOURCES = (None, "inbox", "sent", "archive")
 
 
@@ -49,10 +47,15 @@ class Foreseen:
 
 
 def foresee(
-    table: Table, pair: Pair, replicas: Mapping[Side, Replica], since: float, told: Callable[[int], None]
+    table: Table,
+    pair: Pair,
+    replicas: Mapping[Side, Replica],
+    since: float,
+    largest: int,
+    told: Callable[[int], None],
 ) -> Foreseen:
-    """Count window by window; `told` hears how many messages were listed so far. WrongSettings before the first look at
-    the pair."""
+    """Count window by window; `told` hears how many messages were listed so far. `largest`: bytes of a message that is
+    carried. WrongSettings before the first look at the pair."""
     folders = FolderMap.of(table, partition(pair.id))
     if not all(folders.knows(side) for side in SIDES):
         raise WrongSettings(f"pair {pair.id} has not been looked at yet; try again in a minute")
@@ -74,7 +77,7 @@ def foresee(
         ]
         sizes = _sizes(replicas[side], samples[side])
         seen.bytes[side] = _reckoned(sizes, seen.copied[side].total())
-        seen.sampled, seen.large = seen.sampled + len(sizes), seen.large + sum(size > LARGEST for size in sizes)
+        seen.sampled, seen.large = seen.sampled + len(sizes), seen.large + sum(size > largest for size in sizes)
     seen.asked = asked({side: seen.copied[side].total() for side in SIDES}, seen.twins // 2, seen.total)
     seen.seconds = seconds(seen.asked, seen.bytes[DINGTALK] or 0)
     return seen

@@ -158,7 +158,7 @@ class Desk:
     def foresee(self, pair: Pair, since: float, told: Callable[[int], None]) -> Foreseen:
         """What a backfill down to `since` would bring over; see `backfill_preview.foresee`."""
         replicas = {side: ReadOnly(self._replicas(pair, side)) for side in SIDES}
-        return foresee(self._table, pair, replicas, since, told)
+        return foresee(self._table, pair, replicas, since, self._policy.largest, told)
 
     def check_backfill(self, pair: Pair) -> None:
         """WrongSettings while one is going on."""
