@@ -95,7 +95,9 @@ def _show(seen: Foreseen) -> None:
         for place in sorted(places):
             console.print(f"{escape(place)} of {side} will not come: the folder is left out")
     if seen.large:
-        console.print(f"{seen.large} of {seen.sampled} that were looked at are too large to come: a stub will stand for each")
+        console.print(
+            f"{seen.large} of {seen.sampled} that were looked at are too large to come: a stub will stand for each"
+        )
     asked = seen.asked
     console.print(
         f"It takes about {asked.graph:.0f} requests to Microsoft, {asked.alimail:.0f} to Alimail and {asked.imap:.0f}"
