@@ -18,6 +18,8 @@ BLIND = 25.0
 """How long before a write of ours an act may fall without being seen by it: both trees are walked first."""
 
 
+UNSEEN = 150.0
+"""Seconds in which nobody may have looked, with a worker dead."""
 AT_ONCE = 600.0
 """Two folders of one name that were made and deleted within this may have been one for the product."""
 
