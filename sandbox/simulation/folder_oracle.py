@@ -220,7 +220,15 @@ class FolderOracle:
     def _is_lost_from_sight(self, edit: FolderEdit) -> bool:
         """It, or the folder it was moved into, can't be known as the one that it was."""
         into = (e for e in self.edits if edit.field == "parent" and e.folder == edit.value)
-        return any(self._is_moved_and_renamed(e) for e in (edit, *into))
+        return self._is_replaced(edit) or any(self._is_moved_and_renamed(e) for e in (edit, *into))
+
+    def _is_replaced(self, edit: FolderEdit) -> bool:
+        """Moved, and another one of that name was made where it stood before anybody looked."""
+        line = self.line(edit.side, self._boxes[edit.side].folder_now(edit.id))
+        if edit.field != "parent" or edit.side != "dingtalk" or not line:
+            return False
+        made = [n for n, name in self.made.items() if n.startswith("dingtalk/") and canon(name) == canon(line[0].name)]
+        return any(0 < self._made_at[name] - edit.at < UNSEEN for name in made)
 
     def _is_moved_and_renamed(self, edit: FolderEdit) -> bool:
         """Under another id and another name an empty folder can't be known again: it is deleted and made again."""

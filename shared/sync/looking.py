@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from shared.model.errors import Conflict
+from shared.model.mail import Observed
 from shared.model.metrics import POLLED
 from shared.model.pairs import Pair
 from shared.model.words import DINGTALK
 from shared.ports.replica import Looker
 from shared.ports.state import Op, Table, WorkQueue
 from shared.ports.telemetry import Telemetry
+from shared.ports.world import Executor
 from shared.sync.calls import enqueue, fitting, leave_hints, partition
 from shared.sync.folders import FolderMap
 from shared.sync.identity import Identity
@@ -35,8 +38,9 @@ class Looks:
         policy: Policy,
         schema: Schema,
         telemetry: Telemetry,
+        executor: Executor,
     ) -> None:
-        self._table, self._queue, self._looker = table, queue, looker
+        self._table, self._queue, self._looker, self._executor = table, queue, looker, executor
         self._key, self._policy, self._schema, self._telemetry = key, policy, schema, telemetry
 
     def look(self, every: float, pair: Pair) -> None:
@@ -54,9 +58,13 @@ class Looks:
         replica, began = self._looker(pair, every), self._table.now()
         identity = Identity(self._key, pair)
         labels = crossing(self._policy.categories, identity, [replica])
-        changes = replica.observe((), old, None).changes
         stands = held.get(sweep_row(DINGTALK))
         sweeper = Sweeper(self._table, name, pair, replica, folders, labels, stands, began, every)
+        answers = self._executor.map([lambda: replica.observe((), old, None), sweeper.read_ahead])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        changes = cast(Observed, answers[0]).changes
         ids = sweeper.take(changes)
         cursors = {c: text for c, text in (changes.cursors or {}).items() if old.get(c) != text}
         positions = sweeper.ops

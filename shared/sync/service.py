@@ -101,7 +101,7 @@ class Service:
         self._events, self._poisoned = events, poisoned
         self._schema, self._migrated, self._told = schema, migrated, -TOLD
         self._telemetry, self._gauges = telemetry, gauges
-        self._looks = Looks(table, queue, looker, key, policy, schema, telemetry)
+        self._looks = Looks(table, queue, looker, key, policy, schema, telemetry, executor)
 
     # ---- triggers
     def notified(self, body: bytes) -> int:

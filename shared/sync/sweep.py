@@ -101,7 +101,8 @@ class Sweep:
         return self.began is None and self.ended is not None and now < self.ended - self.took + rest(every)
 
     def aim(self, folders: Sequence[str], now: float) -> Sweep:
-        """With the folder to read next; `folders` are all that there are. It names none when the sweep is complete."""
+        """With the folder to read next; `folders` are all that there are, in any order. It names none when the sweep is
+        complete."""
         if self.began is None:
             return replace(self.aim_at(folders, ()), began=now, pages=0, pushed=())
         if self.folder in folders:
@@ -109,7 +110,7 @@ class Sweep:
         return self.aim_at(folders, self.behind)
 
     def aim_at(self, folders: Sequence[str], behind: tuple[str, ...]) -> Sweep:
-        rest = (folder for folder in folders if folder not in behind)
+        rest = (folder for folder in sorted(folders) if folder not in behind)
         return replace(self, folder=next(rest, ""), place="", behind=behind)
 
     def turned(self, place: str | None, pushed: Sequence[str]) -> Sweep:

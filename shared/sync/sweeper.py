@@ -22,6 +22,8 @@ from shared.sync.watch import DAY, differing
 
 log = logging.getLogger("tandem.sync")
 
+Page = tuple[tuple[Row, ...], str | None]
+"""What a page shows, and where the next one begins; None after the last."""
 LONGEST = 5.0
 """Seconds that a look reads pages of folders whose counters moved, and no longer than until the next look."""
 LATELY = 90.0
@@ -51,6 +53,7 @@ class Sweeper:
         self._held, self._now, self._every = held, now, every
         self._before = self._sweep = Sweep.load(held.value if held else None)
         self._page_op: list[Op] = []
+        self._ahead: tuple[str, str, Page | None] | None = None
 
     @property
     def ops(self) -> list[Op]:
@@ -63,6 +66,17 @@ class Sweeper:
         """Ids that a run has to look at."""
         changes, since = Changes(tuple(rows)), self._pair.since
         return set(differing(self._table, self._name, DINGTALK, self._folders, self._labels, changes, since, swept))
+
+    def read_ahead(self) -> None:
+        """Read the page that is next by what was known of the folders before: it needs nobody's answer, and so can be
+        asked for beside the look's other requests."""
+        if self._sweep.is_resting(self._now, self._every):
+            return
+        ids = self._folders.ids(DINGTALK)
+        known = [id for id in ids if (folder := self._folders.get(DINGTALK, id)) and folder.role != "drafts"]
+        sweep = self._sweep.aim(known, self._now)
+        if sweep.folder:
+            self._ahead = sweep.folder, sweep.place, self._page(sweep.folder, sweep.place)
 
     def take(self, changes: Changes) -> set[str]:
         """Ids that a run has to look at, of what the look showed and what the sweep reads now."""
@@ -148,7 +162,7 @@ class Sweeper:
             return [], set()
         sweep, news, last = sweep.aim(all, self._now), list[Row](), dict[str, Any]()
         if sweep.folder:
-            page = self._page(sweep.folder, sweep.place)
+            page = self._next_page(sweep)
             if page is None:
                 return [], set()
             rows, place = page
@@ -189,7 +203,12 @@ class Sweeper:
                 odd.append(end.id)
         return set(sorted(odd, key=lambda id: mark(f"{began}{id}"))[:MISSING]), doubted
 
-    def _page(self, folder: str, place: str, spare: bool = False) -> tuple[tuple[Row, ...], str | None] | None:
+    def _next_page(self, sweep: Sweep) -> Page | None:
+        if self._ahead is not None and self._ahead[:2] == (sweep.folder, sweep.place):
+            return self._ahead[2]
+        return self._page(sweep.folder, sweep.place)
+
+    def _page(self, folder: str, place: str, spare: bool = False) -> Page | None:
         """None where it can't be read now. A folder that isn't there is at its end."""
         try:
             return self._replica.page(folder, place, spare=spare)

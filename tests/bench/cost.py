@@ -28,6 +28,7 @@ from sandbox.simulation.office import Worker
 from shared.ports.state import Op
 from shared.state.azure_table import AzureTable
 from shared.sync.service import Service
+from shared.sync.sweep import REST
 from tests.bench.metered import BATCH, STORE, Company, Taken
 from tests.simulation.test_budgets import Office
 from tests.support.azure_services import azure_services
@@ -40,6 +41,7 @@ SIZES = (1, 10, 20)
 TIMES = 7
 ROUND, ROUNDS = 300.0, 6
 """From one catch-up to the next, and from the beginning of one sweep to that of the next."""
+MESSAGES = 12
 WORK = ("table read", "table write", "queue")
 
 
@@ -72,11 +74,24 @@ def measure(pairs: int = SIZES[-1]) -> dict[str, Any]:
             if size == 1:
                 found |= _one(company)
             found["tick"][str(size)] = taken_by(company, "tick", company.tick)
-            found["look"][str(size)] = taken_by(company, "tick", lambda: company.tick(look=True))
+            found["look"][str(size)] = look(company)
             found["round"][str(size)] = taken_by(company, "tick", lambda: company.tick(catch_up=True))
             company.drain(BATCH)
         found["shard"] = taken_by(company, "poll", lambda: company.shard(pairs))
         return {"engine": company.engine, "executions": found}
+
+
+def look(company: Company) -> Taken:
+    """At all who are paired. Of the looks from one sweep to the next so many read a page of it as there are folders,
+    and the others none."""
+    company.sweep_anew()
+    sweeping, folders = taken_by(company, "tick", lambda: company.tick(look=True)), company.folders()
+    for _ in range(folders):
+        company.tick(look=True)
+    resting = taken_by(company, "tick", lambda: company.tick(look=True))
+    share = folders / REST
+    mixed = (share * getattr(sweeping, f.name) + (1 - share) * getattr(resting, f.name) for f in fields(Taken))
+    return Taken(*(round(value, 4) for value in mixed))
 
 
 def _one(company: Company) -> dict[str, Taken]:
@@ -141,8 +156,8 @@ def _cpu(act: Callable[[], object], times: int = 100) -> float:
 # ---- how many executions there are
 def counted() -> dict[str, dict[str, float]]:
     """Executions and operations of the store: of one quiet pair from one catch-up to the next, and of one message, both
-    directions on average, beyond that. What is quiet is counted before and after, since how many blocks of the domain's
-    rate are reserved is a matter of luck."""
+    directions on average, beyond that. Of several messages, and what is quiet before and after them, since how many
+    blocks of the domain's rate are reserved is a matter of luck."""
     with counted_state() as counts:
         office, seen = Office(), counts
         _count(office, seen)
@@ -152,14 +167,19 @@ def counted() -> dict[str, dict[str, float]]:
         quiet.append(_spent(office, seen, lambda: None))
     names = ("tick", "work", "notified", *WORK)
     still = {name: sum(spent[name] for spent in quiet) / len(quiet) for name in names}
-    message = {name: sum(side[name] - still[name] for side in sides) / len(sides) for name in names}
-    return {"quiet": {name: still[name] / ROUNDS for name in names}, "message": message}
+    message = {name: sum(side[name] - still[name] for side in sides) / len(sides) / MESSAGES for name in names}
+    return {
+        "quiet": {name: round(still[name] / ROUNDS, 2) for name in names},
+        "message": {name: round(message[name], 2) for name in names},
+    }
 
 
 def _spent(office: Office, counts: Counter[str], act: Callable[[], object]) -> Counter[str]:
+    """In a whole number of sweeps, with an act now and then."""
     before = Counter(counts)
-    act()
-    office.run(ROUNDS * ROUND)
+    for _ in range(MESSAGES):
+        act()
+        office.run(ROUNDS * ROUND / MESSAGES)
     return counts - before
 
 

@@ -25,8 +25,12 @@ from sandbox.host.invoker import Invoker
 from sandbox.running import APP
 from sandbox.web import Server
 from shared.model.pairs import Pair
+from shared.model.words import DINGTALK
 from shared.ports.state import Entity, Op, Received, ReceivingQueue, Table
 from shared.state.azure_table import PAGE
+from shared.sync.calls import partition
+from shared.sync.folders import FolderMap
+from shared.sync.rows import sweep_row
 from shared.sync.service import QUEUES
 from shared.sync.turns import SCHEDULE
 from shared.wiring.parts import Parts
@@ -200,6 +204,20 @@ class Company:
         ops = [Op("delete", name) if is_due else Op("put", name, {"at": now - 1.0}) for name, is_due in due.items()]
         self.product.table.transact(SCHEDULE, ops)
         self.meter.invoke(self._functions["tick"], TIMER, {})
+
+    def sweep_anew(self) -> None:
+        """Everybody's sweep of DingTalk begins from its beginning."""
+        for pair in self.product.pairs.list():
+            name, row = partition(pair.id), sweep_row(DINGTALK)
+            if self.product.table.get(name, [row]):
+                self.product.table.transact(name, [Op("delete", row)])
+
+    def folders(self) -> int:
+        """That a sweep reads in each mailbox."""
+        (most,) = {
+            len(FolderMap.of(self.product.table, partition(p.id)).ids(DINGTALK)) for p in self.product.pairs.list()
+        }
+        return most
 
     def shard(self, count: int) -> None:
         """A look by message at so many pairs."""
