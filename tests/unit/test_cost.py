@@ -21,8 +21,8 @@ MEASURED, PRICES = Measured.read(), Prices.read()
 NOTHING = Taken(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def model(pairs: int, messages: int, **other: Taken) -> Model:
-    return Model(replace(MEASURED, **other), PRICES, pairs, messages)  # type: ignore[arg-type]
+def model(pairs: int, messages: int, **other: Any) -> Model:
+    return Model(replace(MEASURED, **other), PRICES, pairs, messages)
 
 
 def hkd(bill: Bill) -> dict[str, float]:
@@ -67,8 +67,8 @@ def test_an_execution_alone_is_billed_as_a_second_at_least_and_then_in_steps(sec
 
 
 def test_executions_that_begin_together_share_an_instance_until_it_is_full() -> None:
-    waiting = replace(NOTHING, seconds=3.0)
-    alone, full, more = (model(n, 0, catch_up=waiting).uses()["work"] for n in (1, 16, 17))
+    waiting, once = replace(NOTHING, seconds=3.0), {**MEASURED.quiet, "work": 1.0}
+    alone, full, more = (model(n, 0, catch_up=waiting, quiet=once).uses()["work"] for n in (1, 16, 17))
     assert full.executions == 16 * alone.executions
     assert full.seconds == alone.seconds, "they wait, all at the same time"
     assert more.seconds == 2 * alone.seconds, "one more needs an instance more"
