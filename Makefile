@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-unit lint lint-infra package simulate lock clean
+.PHONY: help setup demo demo-once test test-unit lint lint-infra package simulate bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ package: $(STAMP) ## write what is deployed to dist/tandem.zip; azd makes the sa
 
 simulate: $(STAMP) ## run random people, faults and crashes against the whole product
 	@$(BIN)/tandem simulate
+
+bench: $(STAMP) ## measure time, requests, processor and memory anew, into docs/performance.md (an hour and more)
+	@$(BIN)/python -m tests.bench.page
 
 lock: ## pin the dependencies of pyproject.toml anew (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: run 'pip install uv'"; exit 1; }
