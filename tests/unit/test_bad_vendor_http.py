@@ -22,7 +22,7 @@ from shared.model.errors import OutcomeUnknown, TandemError, Unavailable
 from shared.outlook.replica import OutlookMail
 from shared.outlook.transport import Graph
 from shared.ports.world import HttpRequest, HttpResponse
-from shared.wiring.world import SystemClock
+from shared.wiring.world import SystemClock, hush
 from tests.support.dingtalk import Answer, OneToken, Wire, ok
 from tests.support.dingtalk import alimail as scripted
 from tests.support.graph import CountedRandom, CountedTokens, NoExecutor
@@ -37,6 +37,12 @@ PACKED = gzip.compress(b'{"value": []}' * 50)
 BOMB = gzip.compress(b"\0" * 300_000_000, 9)
 EACH = 0.05
 """Seconds between two bytes of a slow answer."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hushed() -> None:
+    """As the product does before it speaks to anybody."""
+    hush()
 
 
 def said(*pieces: bytes) -> Script:
