@@ -149,8 +149,9 @@ class Reconcile:
         self._brake.foresee(run, [*links, *later] if later else ())
         prefetch(run, links)
         plan_unlinked(run, due, everything)
-        matched = [link for link in touched(run, due) if link.copy is None]  # both sides were read just now
-        for key in dict.fromkeys(link.key for link in [*links, *matched]):
+        known = {link.key for link in [*links, *later]}
+        matched = (link for link in touched(run, due) if link.copy is None and link.key not in known)
+        for key in [link.key for link in (*links, *matched)]:  # both sides of what was matched were read just now
             self._plan(key)
 
     def _folders(self, due: set[str], deadline: float) -> None:

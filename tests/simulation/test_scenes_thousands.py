@@ -14,7 +14,7 @@ import pytest
 
 from shared.model.words import SIDES, Side, other
 from shared.outlook.delta import LONGEST
-from shared.sync.rows import LEASE
+from shared.sync.rows import LEASE, SWEPT
 from tests.support.many_links import link_many
 from tests.support.scene import PUT_OFF, Scene
 
@@ -72,7 +72,7 @@ def spent(scene: Scene, what: str, capsys: pytest.CaptureFixture[str]) -> Iterat
 
 def lasting(scene: Scene) -> Mapping[str, Any]:
     """The ledger but for what says when it was looked at, and how far."""
-    moving = (LEASE, "c:", "walked:")
+    moving = (LEASE, "c:", "walked:", SWEPT)
     return {key: value for key, value in scene.office.rows().items() if not key.startswith(moving)}
 
 
