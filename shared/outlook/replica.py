@@ -24,7 +24,7 @@ from shared.outlook.folders import PURGED, Folders
 from shared.outlook.head import head
 from shared.outlook.shapes import ITEM
 from shared.outlook.staging import Staging
-from shared.outlook.transport import LARGEST, PARTS, Answer, Graph, Part, failure, listed, member
+from shared.outlook.transport import LARGEST, Answer, Graph, Part, failure, listed, member
 from shared.ports.replica import Copy, Permit
 from shared.ports.world import Into, Spool
 
@@ -66,7 +66,7 @@ class OutlookMail:
         ids, folders = list(dict.fromkeys(ids)), list(dict.fromkeys(collections))
         parts = [Part(f"{self._message(id)}?{QUERY}") for id in ids]
         parts += [self._delta.part(folder, cursors.get(folder) or None) for folder in folders]
-        if ids and self._purged is None and (len(parts) % PARTS or len(parts) > PARTS):
+        if ids and self._purged is None:
             parts.append(self._folders.part(PURGED))
         answers = self._graph.batch(parts, "messages and changes")
         reads, streams, rest = answers[: len(ids)], answers[len(ids) :][: len(folders)], answers[len(ids + folders) :]
@@ -112,7 +112,7 @@ class OutlookMail:
         return f"{self._mailbox}/messages/{quote(id, safe='')}"
 
     def _learn_purged(self, answers: Sequence[Answer]) -> None:
-        """Asked beside the first reads, where it costs no request of its own, or one among several."""
+        """Asked beside the first reads: only if these fill whole batches does it cost a request of its own."""
         for answer in answers:
             if answer.status == 200:
                 self._purged = member(answer.body, "id", "a folder", Unavailable)

@@ -143,16 +143,15 @@ class Reconcile:
     def _plan_all(self, due: list[str], everything: bool = False) -> None:
         """Of very much at once no more than a round can carry, unless `everything` is wanted."""
         run = self._run
-        links, later = touched(run, due), list[Link]()
-        if not everything:
-            links, later = put_off(run, links)
+        touching = touched(run, due)
+        links, later = (touching, list[Link]()) if everything else put_off(run, touching)
         self._brake.foresee(run, [*links, *later] if later else ())
         prefetch(run, links)
         plan_unlinked(run, due, everything)
-        known = {link.key for link in [*links, *later]}
-        matched = (link for link in touched(run, due) if link.copy is None and link.key not in known)
-        for key in [link.key for link in (*links, *matched)]:  # both sides of what was matched were read just now
-            self._plan(key)
+        known = {link.key for link in (*links, *later)}
+        links += (one for one in touched(run, due) if one.copy is None and one.key not in known)  # matched just now
+        for link in links:
+            self._plan(link.key)
 
     def _folders(self, due: set[str], deadline: float) -> None:
         """Folders first: a message's place is told by what they are. What they made due is part of this round."""

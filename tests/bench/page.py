@@ -16,9 +16,9 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 COMMANDS = {
-    "mailboxes": "tests.bench.performance --messages 5000 --rounds 3 --no-limits",
-    "far": "tests.bench.performance --messages 1000 --rounds 3 --no-limits --delay 80",
-    "limits": "tests.bench.performance --messages 1000 --rounds 1",
+    "mailboxes": "tests.bench.performance --messages 5000 --rounds 2 --no-limits",
+    "far": "tests.bench.performance --messages 600 --rounds 2 --no-limits --delay 80",
+    "limits": "tests.bench.performance --messages 600 --rounds 2",
     "many": "tests.bench.performance --messages 20000 --rounds 1 --no-limits --cases first,same",
     "kills": "tests.bench.backfill --messages 5000 --kills 20",
     "large": "tests.bench.large 100",

@@ -120,10 +120,12 @@ def test_a_mailbox_without_a_place_for_purged_messages_is_not_asked_for_it_again
     assert len(wire.requests) == 2
 
 
-def test_the_place_for_purged_messages_never_costs_a_request_of_its_own() -> None:
-    replica, wire = mail(batched(lambda url: answer(200, message(url[-3:]))), purged=False)
-    replica.observe([str(n) for n in range(20)])
-    assert len(wire.requests) == 1
+@pytest.mark.parametrize(("reads", "requests"), [(1, 1), (19, 1), (21, 2)])
+def test_the_place_for_purged_messages_is_asked_for_beside_the_first_reads(reads: int, requests: int) -> None:
+    once = batched(lambda url: answer(200, message(url[-3:])))
+    replica, wire = mail(*[once] * requests, purged=False)
+    replica.observe([str(n) for n in range(reads)])
+    assert len(wire.requests) == requests
 
 
 # ---- changes
