@@ -220,7 +220,13 @@ class FolderOracle:
     def _is_lost_from_sight(self, edit: FolderEdit) -> bool:
         """It, or the folder it was moved into, can't be known as the one that it was."""
         into = (e for e in self.edits if edit.field == "parent" and e.folder == edit.value)
-        return self._is_replaced(edit) or any(self._is_moved_and_renamed(e) for e in (edit, *into))
+        if self._is_replaced(edit) or self._is_moved_again(edit):
+            return True
+        return any(self._is_moved_and_renamed(e) for e in (edit, *into))
+
+    def _is_moved_again(self, edit: FolderEdit) -> bool:
+        """Moved under an id that nobody had seen yet, which it got by being moved, with the folder above it maybe."""
+        return edit.field == "parent" and edit.folder == f"dingtalk/{edit.id}" and edit.folder not in self.made
 
     def _is_replaced(self, edit: FolderEdit) -> bool:
         """Moved, and another one of that name was made where it stood before anybody looked."""
