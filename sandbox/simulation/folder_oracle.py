@@ -225,7 +225,7 @@ class FolderOracle:
         return any(self._is_moved_and_renamed(e) for e in (edit, *into))
 
     def _is_moved_again(self, edit: FolderEdit) -> bool:
-        """Moved under an id that nobody had seen yet, which it got by being moved, with the folder above it maybe."""
+        """Moved under an id that no run had taken in yet: it had been moved before, or what it stands in had."""
         return edit.field == "parent" and edit.folder == f"dingtalk/{edit.id}" and edit.folder not in self.made
 
     def _is_replaced(self, edit: FolderEdit) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 
 from shared.dingtalk.imap import ImapDoor
 from shared.dingtalk.mailbox import known
-from shared.model.errors import NoClientPassword, TandemError, Unavailable
+from shared.model.errors import NoClientPassword, TandemError, Unavailable, tried
 from shared.model.spooled import Content
 from shared.ports.replica import Permit
 from shared.ports.world import Executor
@@ -45,7 +45,7 @@ def append_all(door: ImapDoor, executor: Executor, appends: Sequence[Append]) ->
         done[start :: len(doors)] = known(answer)
     for number, error in enumerate(done):
         if isinstance(error, NoClientPassword) and number % len(doors):
-            done[number] = _tried(door, appends[number])
+            done[number] = tried(partial(appends[number].by, door))
     return done
 
 
@@ -65,12 +65,4 @@ def _open(door: ImapDoor, most: int) -> list[ImapDoor]:
 
 
 def _lane(door: ImapDoor, appends: Sequence[Append]) -> list[TandemError | None]:
-    return [_tried(door, append) for append in appends]
-
-
-def _tried(door: ImapDoor, append: Append) -> TandemError | None:
-    try:
-        append.by(door)
-    except TandemError as exc:
-        return exc
-    return None
+    return [tried(partial(append.by, door)) for append in appends]

@@ -6,8 +6,10 @@ An error text names ids, codes and counts; it never holds a subject, body, addre
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
+T = TypeVar("T")
 Scope = Literal["item", "collection", "pair", "app"]
 
 
@@ -125,3 +127,11 @@ class WrongSettings(TandemError):
     def __init__(self, message: str, *, names: tuple[str, ...] = (), code: str = "") -> None:
         super().__init__(message, code=code)
         self.names = names
+
+
+def tried(call: Callable[[], T]) -> T | TandemError:
+    """What the call gives, or the error of ours that it raises."""
+    try:
+        return call()
+    except TandemError as exc:
+        return exc

@@ -7,10 +7,11 @@ it is too large or the batch as a whole was refused, goes alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from shared.model.errors import OutcomeUnknown, Refused, TandemError, TooLarge
+from shared.model.errors import OutcomeUnknown, Refused, TandemError, TooLarge, tried
 from shared.model.mail import Created
 from shared.outlook import mapping
 from shared.outlook.errors import error
@@ -38,7 +39,7 @@ def create_many(graph: Graph, mailbox: str, copies: Sequence[Copy], alone: Alone
     for group in _groups([len(body) for body in bodies]):
         answers = _together(graph, mailbox, {n: (copies[n], bodies[n]) for n in group}) if len(group) > 1 else None
         for n in group:
-            outcomes[n] = _alone(alone, copies[n]) if answers is None else answers[n]
+            outcomes[n] = tried(partial(copies[n].made_by, alone)) if answers is None else answers[n]
     return [outcomes[n] for n in range(len(copies))]
 
 
@@ -85,11 +86,4 @@ def _outcome(answer: Answer | None) -> Outcome:
     try:
         return Created(member(answer.body, "id", NEW))
     except OutcomeUnknown as exc:
-        return exc
-
-
-def _alone(alone: Alone, copy: Copy) -> Outcome:
-    try:
-        return copy.made_by(alone)
-    except TandemError as exc:
         return exc

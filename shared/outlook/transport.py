@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from shared.model.answers import Must, fits, parsed
-from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable
+from shared.model.errors import OutcomeUnknown, TandemError, Throttled, TooLarge, Unavailable, tried
 from shared.model.spooled import Spooled
 from shared.outlook.errors import error, seconds
 from shared.outlook.tokens import Tokens
@@ -131,7 +131,7 @@ class Graph:
         two are for mail."""
 
         def one_by_one(some: Sequence[Callable[[], T]]) -> list[T | TandemError]:
-            return [_tried(call) for call in some]
+            return [tried(call) for call in some]
 
         halves = [partial(one_by_one, some) for start in (0, 1) if (some := calls[start::2])]
         results = cast("list[T | TandemError]", [None] * len(calls))
@@ -278,13 +278,6 @@ class Graph:
         except TransportError as exc:
             kind: type[TandemError] = OutcomeUnknown if request.effect else Unavailable
             raise kind(f"{what}: Graph gave no complete answer", code="no_answer") from exc
-
-
-def _tried(call: Callable[[], T]) -> T | TandemError:
-    try:
-        return call()
-    except TandemError as exc:
-        return exc
 
 
 def failure(what: str, answer: Answer) -> TandemError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from shared.model.errors import NoClientPassword, Refused, StoreUnavailable, TandemError, TooLarge
+from shared.model.errors import NoClientPassword, Refused, StoreUnavailable, TandemError, TooLarge, tried
 from shared.model.links import Intent
 from shared.model.mail import Created, Message
 from shared.model.plans import State
@@ -115,12 +115,10 @@ def _marked(run: Run, intent: Intent) -> Parcel:
 
 
 def _tried(call: Callable[[], T]) -> T | TandemError:
-    try:
-        return call()
-    except StoreUnavailable:
-        raise
-    except TandemError as exc:
-        return exc
+    outcome = tried(call)
+    if isinstance(outcome, StoreUnavailable):
+        raise outcome
+    return outcome
 
 
 def folder_of(run: Run, side: Side, state: State) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.simulation.office import SETTINGS
 from shared.sync.sweep import duration, rest
-from tests.support.equal_mail import ACTS, OldMail, until_equal
+from tests.support.equal_mail import ACTS, EqualMail, until_equal
 from tests.support.quiet_scene import DINGTALK
 
 POLL, FOLDERS = 2.0, 8
@@ -39,7 +39,7 @@ def old_mail(count: int, places: Sequence[int]) -> Iterator[Told]:
         for name in ("TANDEM_POLL_SECONDS", "TANDEM_NIGHT_POLL_SECONDS"):
             patch.setitem(SETTINGS, name, str(POLL))
         patch.setattr("sandbox.simulation.stage.TICK", POLL / 2)
-        scene = OldMail(count, settle=200.0)
+        scene = EqualMail(count, settle=200.0)
         counts = scene.stage.dingtalk.counts
         for place in places:
             for number, (what, act) in enumerate(ACTS.items()):

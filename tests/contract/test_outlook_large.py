@@ -256,12 +256,17 @@ STEPS = 16
 """More than the requests of one large copy."""
 
 
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", range(1, STEPS))
-def test_a_death_around_any_request_leaves_one_message_in_the_end(desk: Desk, step: int, done: bool) -> None:
+@pytest.fixture
+def begun(desk: Desk) -> None:
+    """It has made a message before, which is gone again."""
     desk.create(letter())
     desk.box.purge(all_of(desk)[0].id)
 
+
+@pytest.mark.usefixtures("begun")
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", range(1, STEPS))
+def test_a_death_around_any_request_leaves_one_message_in_the_end(desk: Desk, step: int, done: bool) -> None:
     def die(number: int, request: HttpRequest) -> HttpResponse | None:
         if number != step:
             return None
@@ -283,12 +288,10 @@ def test_a_death_around_any_request_leaves_one_message_in_the_end(desk: Desk, st
     is_copied(desk)
 
 
+@pytest.mark.usefixtures("begun")
 @pytest.mark.parametrize("landed", [False, True], ids=["not done", "done"])
 @pytest.mark.parametrize("step", range(1, STEPS))
 def test_a_lost_answer_to_any_request_leaves_one_message_in_the_end(desk: Desk, step: int, landed: bool) -> None:
-    desk.create(letter())
-    desk.box.purge(all_of(desk)[0].id)
-
     def lose(number: int, request: HttpRequest) -> HttpResponse | None:
         if number != step:
             return None

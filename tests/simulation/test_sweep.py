@@ -7,7 +7,7 @@ import pytest
 from sandbox.simulation.office import SETTINGS
 from shared.sync.sweep import LAG, REST
 from tests.bench.old_mail import old_mail
-from tests.support.equal_mail import ACTS, OldMail, until_equal
+from tests.support.equal_mail import ACTS, EqualMail, until_equal
 from tests.support.quiet_scene import DINGTALK, OUTLOOK, Scene
 
 POLL = 30.0
@@ -18,7 +18,7 @@ def test_an_old_message_that_changes_is_seen_at_the_next_poll_or_by_the_sweep(
     what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The oldest stands on the second page."""
-    scene = OldMail(130)
+    scene = EqualMail(130)
     ACTS[what](scene.boxes[DINGTALK], scene.old[0])
     took = until_equal(scene, 5.0, 3600.0)
     with capsys.disabled():
@@ -29,7 +29,7 @@ def test_an_old_message_that_changes_is_seen_at_the_next_poll_or_by_the_sweep(
 @pytest.mark.parametrize("what", ["read", "moved"])
 def test_an_old_message_is_seen_soon_where_lists_lag_and_ids_change(what: str) -> None:
     """The folder is read once more after the lag."""
-    scene = OldMail(130)
+    scene = EqualMail(130)
     for name, value in (("list_lag", 40.0), ("move_keeps_id", False)):
         object.__setattr__(scene.stage.dingtalk.switches, name, value)
     ACTS[what](scene.boxes[DINGTALK], scene.old[0])
@@ -38,7 +38,7 @@ def test_an_old_message_is_seen_soon_where_lists_lag_and_ids_change(what: str) -
 
 
 def test_counters_that_our_own_write_moved_lead_to_no_reading_through() -> None:
-    scene = OldMail(150)
+    scene = EqualMail(150)
     oldest = min(scene.boxes[OUTLOOK].messages(), key=lambda message: message.received_at)
     scene.boxes[OUTLOOK].set_read(oldest.id, True)
     for _ in range(10):

@@ -27,7 +27,7 @@ ACTS: dict[str, Callable[[Mailbox, str], object]] = {
 BASE: State = {"read": False, "flag": "none", "folder": "inbox", "categories": ""}
 
 
-class OldMail(Scene):
+class EqualMail(Scene):
     """`old`: the ids in DingTalk's inbox, oldest first, a minute apart. All are linked, unread, and stand in Outlook's
     inbox too."""
 
