@@ -119,6 +119,10 @@ class Office:
         before = self._sent()
         until(lambda: not self._sent() <= before, TAKEN, serving.output)
 
+    def at_work(self, serving: Served) -> None:
+        """Wait until a process holds the lease, or there is nothing left to do."""
+        until(lambda: bool(self.rows(LEASE)[LEASE]["holder"]) or self.is_over(), TAKEN, serving.output)
+
     def _sent(self) -> frozenset[str]:
         """Open intents, each with when its effect is certain: what a process sends is among them for a moment."""
         return frozenset(f"{key} {row['settle_after']}" for key, row in self.rows(INTENT).items())
@@ -160,6 +164,8 @@ def killed(
         if number % SOON:
             office.writes(serving)
         time.sleep(dice.uniform(0.0, WRITING if number % SOON else LONGEST))
+        if number % SOON:
+            office.at_work(serving)  # it may have ended its turn meanwhile, and a death between two turns is no test
         serving.end(signal.SIGKILL)
         lease, left = office.rows(LEASE)[LEASE], len(office.rows(INTENT))
         seen.kills, seen.open = seen.kills + 1, seen.open + left
